@@ -1,0 +1,70 @@
+/** Names and values that people's manifests and scripts rely on. Changing one breaks users. */
+
+/** Namespace of the components. */
+export const componentNamespace = 'nauti-system';
+/** Share namespace on the hub, and local namespace in a member cluster. */
+export const shareNamespace = 'syncer-operator';
+export const defaultZone = 'hyperos.local';
+export const clustersetZone = 'clusterset.local';
+export const defaultGlobalCidr = '10.112.0.0/12';
+
+/** Set on a ServiceExport while the hub holds objects of it. */
+export const exportFinalizer = 'apps.nauti.io/finalizer';
+
+/** Labels of the EndpointSlices that the hub carries. */
+export const hubLabels = {
+  serviceName: 'services.nauti.io/multi-cluster-service-name',
+  serviceNamespace: 'services.nauti.io/multi-cluster-service-LocalNamespace',
+  clusterId: 'services.nauti.io/multi-cluster-cluster-ID',
+} as const;
+
+/** Labels of KEP-1645 on the EndpointSlices of an import. */
+export const mcsLabels = {
+  serviceName: 'multicluster.kubernetes.io/service-name',
+  sourceCluster: 'multicluster.kubernetes.io/source-cluster',
+} as const;
+
+export const serviceNameLabel = 'kubernetes.io/service-name';
+export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
+/** Value of {@link managedByLabel} on every EndpointSlice that we write. */
+export const managedBy = 'mcs.nauti.io';
+
+/**
+ * Annotations of a service that steer the choice between clusters. People set them on the ServiceExport;
+ * they travel on the ExportedService, and as {@link routingAnnotations} on the slices of an import.
+ */
+export const routingAnnotations = {
+  /** 0–65535, default 1; a cluster with weight 0 is drained. */
+  weight: 'nauti.io/weight',
+  /** 0–65535, default 0; a higher number is a fallback, used only while no lower one has a ready endpoint. */
+  priority: 'nauti.io/priority',
+} as const;
+
+/**
+ * On slices, RFC 3339 with milliseconds: when the change that the slice shows happened in the exporting cluster.
+ * Importers measure propagation by it.
+ */
+export const changedAtAnnotation = 'nauti.io/changed-at';
+
+/** Annotations of a pod on the secondary network. `allocated` is written last; whoever reads them waits for it. */
+export const podAnnotations = {
+  ipAddress: 'nauti.io/ip_address',
+  macAddress: 'nauti.io/mac_address',
+  cidr: 'nauti.io/cidr',
+  gateway: 'nauti.io/gateway',
+  logicalSwitch: 'nauti.io/logical_switch',
+  podNicType: 'nauti.io/pod_nic_type',
+  allocated: 'nauti.io/allocated',
+  routes: 'nauti.io/routes',
+} as const;
+
+/** Label of the gateway ("CNF") pod. */
+export const gatewayPodLabel = 'nauti.io/cnf';
+
+/** Field managers of server-side apply, one a component. */
+export const fieldManagers = {
+  syncer: 'nauti-syncer',
+  hub: 'nauti-hub',
+  ovnController: 'nauti-ovn-controller',
+  octopus: 'nauti-octopus',
+} as const;

@@ -1,0 +1,9 @@
+import type { Component } from '../process/component.ts';
+
+/** A component as the list of components shows it; loading it costs memory, so only the one named is loaded. */
+export interface Entry {
+  readonly summary: string;
+  load(): Promise<Component>;
+}
+
+export const components: Readonly<Record<string, Entry>> = {};
