@@ -1,16 +1,6 @@
 import { expect } from 'chai';
 import { type OptionSet, type Parser, readOptions, UsageError } from './options.ts';
-import {
-  clusterId,
-  duration,
-  flag,
-  httpsUrl,
-  integer,
-  oneOf,
-  type Parser,
-  socketAddress,
-  text,
-} from './parsers.ts';
+import { clusterId, duration, flag, httpsUrl, integer, oneOf, socketAddress, text } from './parsers.ts';
 
 const options = {
   listen: {
