@@ -41,6 +41,12 @@ export const routingAnnotations = {
 } as const;
 
 /**
+ * On a ServiceExport: the ids of the clusters that may import it, separated by commas; absent, all may.
+ * The exporting cluster itself always may.
+ */
+export const allowedImportersAnnotation = 'nauti.io/allowed-importers';
+
+/**
  * On slices, RFC 3339 with milliseconds: when the change that the slice shows happened in the exporting cluster.
  * Importers measure propagation by it.
  */

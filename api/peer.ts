@@ -1,0 +1,110 @@
+import { conditions } from './conditions.ts';
+import { cidr, clusterId, portNumber, timestamp } from './legal-names.ts';
+import type { Condition } from './meta.ts';
+import { type Meta, meta } from './object-meta.ts';
+import {
+  anyText,
+  boolean,
+  type Field,
+  integer,
+  listOf,
+  objectOf,
+  objectOrEmpty,
+  oneOf,
+  optional,
+  optionalText,
+  parserOf,
+  textThat,
+  withDefault,
+} from './parse.ts';
+
+/** octopus.io Peer: a cluster as the others' gateways see it. Its field names are the contract's. */
+export interface Peer {
+  readonly metadata: Meta;
+  readonly spec: PeerSpec;
+  readonly status: PeerStatus;
+}
+
+export interface PeerSpec {
+  /** Also the object's name. */
+  readonly cluster_id: string;
+  /** Set by the hub alone; the hub's own Peer has the global CIDR. Empty until one is given. */
+  readonly cluster_cidr: readonly string[];
+  /** Where its gateway can be dialled: an address or a DNS name. Absent: it dials, and is never dialled. */
+  readonly endpoint?: string;
+  /** UDP; absent: the contract's 31820. */
+  readonly port?: number;
+  /** WireGuard's: base64 of 32 bytes. Absent until the cluster's gateway has run. */
+  readonly public_key?: string;
+  readonly ishub: boolean;
+  /** Others may dial it. */
+  readonly isPublic: boolean;
+}
+
+export interface PeerStatus {
+  readonly conditions: readonly Condition[];
+  /** What the cluster's gateway measures, one entry a tunnel. */
+  readonly tunnels: readonly Tunnel[];
+}
+
+export interface Tunnel {
+  /** The cluster at the other end. */
+  readonly cluster_id: string;
+  readonly state: 'Connecting' | 'Connected' | 'Failed';
+  readonly endpoint?: string;
+  readonly last_handshake?: string;
+  /** Round-trip times in microseconds. */
+  readonly rtt_min_us?: number;
+  readonly rtt_avg_us?: number;
+  readonly rtt_max_us?: number;
+  readonly message?: string;
+}
+
+/** Base64 of 32 bytes, as `wg pubkey` prints it; the last character before the pad carries only 4 bits. */
+const publicKey = textThat(
+  'a WireGuard public key: base64 of 32 bytes',
+  text => /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text),
+  44,
+);
+
+/** No spaces, quotes or line ends: it goes into configurations and command lines. */
+const endpoint = textThat(
+  'an IP address or a DNS name',
+  text =>
+    /^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$/.test(text) || /^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/.test(text),
+  253,
+);
+
+const rtt = optional(integer(0, 3_600_000_000));
+
+const peer: Field<Peer> = objectOf({
+  metadata: meta,
+  spec: objectOf({
+    cluster_id: clusterId,
+    cluster_cidr: listOf(cidr, { max: 16 }),
+    endpoint: optionalText(endpoint),
+    port: optional(portNumber),
+    public_key: optionalText(publicKey),
+    ishub: withDefault(boolean, false),
+    isPublic: withDefault(boolean, false),
+  }),
+  status: objectOrEmpty({
+    conditions,
+    tunnels: listOf(
+      objectOf({
+        cluster_id: clusterId,
+        state: oneOf('Connecting', 'Connected', 'Failed'),
+        endpoint: optionalText(anyText),
+        last_handshake: optional(timestamp),
+        rtt_min_us: rtt,
+        rtt_avg_us: rtt,
+        rtt_max_us: rtt,
+        message: optionalText(anyText),
+      }),
+      { max: 1024 },
+    ),
+  }),
+});
+
+/** @throws UnreadableError that names the field. */
+export const parsePeer: (raw: unknown) => Peer = parserOf('Peer', peer);
