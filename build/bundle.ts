@@ -1,0 +1,69 @@
+/** What the image runs: the program and its packages as JavaScript, in pieces, so that a component loads only its own. */
+import { rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Where `npm run build` puts the program and where the Dockerfile takes it from. */
+export const distDirectory: string = join(root, 'dist');
+
+export interface BundledFile {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/**
+ * Makes `nauti.js` and what it loads. They need Node, and nothing of node_modules.
+ *
+ * @param output directory that is emptied first.
+ * @returns the modules written, without their source maps.
+ */
+export async function bundle(output: string = distDirectory): Promise<readonly BundledFile[]> {
+  await rm(output, { recursive: true, force: true });
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: { nauti: 'cli/nauti.ts', ...workers },
+    outdir: output,
+    // All in one directory: a chunk finds the workers beside itself.
+    chunkNames: '[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    sourcemap: true,
+    sourcesContent: false,
+    // Stack traces and logs keep the names that the sources have.
+    keepNames: true,
+    minifySyntax: true,
+    legalComments: 'linked',
+    metafile: true,
+    logLevel: 'warning',
+    banner: { js: [commonJsGlobals, pathsOfWorkers].join('\n') },
+  });
+  return Object.entries(metafile.outputs)
+    .filter(([path]) => path.endsWith('.js'))
+    .map(([path, { bytes }]) => ({ name: basename(path), bytes }));
+}
+
+/** Packages that are CommonJS use these, which a module does not have. */
+const commonJsGlobals = [
+  "import { createRequire as createRequireOfBundle } from 'node:module';",
+  'const require = createRequireOfBundle(import.meta.url);',
+  'const __filename = import.meta.filename;',
+  'const __dirname = import.meta.dirname;',
+].join('\n');
+
+/** pino writes to a terminal from a worker thread, which starts from files of its own. */
+const workers: Readonly<Record<string, string>> = {
+  'thread-stream-worker': 'thread-stream/lib/worker.js',
+  'pino-worker': 'pino/lib/worker.js',
+  'pino-pretty': 'pino-pretty',
+};
+
+/** The global in which a bundled pino looks for those files. */
+const pathsOfWorkers = `globalThis.__bundlerPathsOverrides ??= {${Object.keys(workers)
+  .map(name => `${JSON.stringify(name)}: \`\${__dirname}/${name}.js\``)
+  .join(', ')}};`;
