@@ -18,7 +18,7 @@ RUN set -eu; \
     fi
 
 COPY LICENSE /usr/share/doc/nauti/LICENSE
-COPY --chmod=0755 build/nauti.sh /usr/local/bin/nauti
+COPY build/nauti.sh /usr/local/bin/nauti
 COPY dist /usr/local/lib/nauti
 
 ARG VERSION=0.1.0
