@@ -52,6 +52,13 @@ export const allowedImportersAnnotation = 'nauti.io/allowed-importers';
  */
 export const changedAtAnnotation = 'nauti.io/changed-at';
 
+/** Annotations that tell the hub of a cluster's joining: on its Lease, and `requestedCidr` on its ServiceAccount too. */
+export const joinAnnotations = {
+  /** Fingerprint of the join token that served. */
+  joinedWith: 'nauti.io/joined-with',
+  requestedCidr: 'nauti.io/requested-cidr',
+} as const;
+
 /** Annotations of a pod on the secondary network. `allocated` is written last; whoever reads them waits for it. */
 export const podAnnotations = {
   ipAddress: 'nauti.io/ip_address',

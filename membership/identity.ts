@@ -1,0 +1,125 @@
+import { clusterId, dnsLabel } from '../api/legal-names.ts';
+import type { KubeObject } from '../api/meta.ts';
+import {
+  anyText,
+  checked,
+  integer,
+  objectOf,
+  optional,
+  textThat,
+  UnreadableError,
+  type ValueOf,
+} from '../api/parse.ts';
+import { secrets } from '../api/resource.ts';
+import { type KubeClient, KubeError } from '../kube/client.ts';
+
+const shape = objectOf({
+  version: checked('1', (value): value is 1 => value === 1),
+  clusterId,
+  /** Of the hub's API server. */
+  url: textThat('an https URL', text => URL.canParse(text)),
+  ca: anyText,
+  /** The share namespace on the hub. */
+  namespace: dnsLabel,
+  /** Fingerprint of the join token that it came from. */
+  joinedWith: anyText,
+  /** The cluster's ServiceAccount token on the hub. */
+  token: textThat('a token', text => text !== '', 16 * 1024),
+  /** When the token was received, epoch milliseconds of our clock. */
+  receivedAt: integer(0, Number.MAX_SAFE_INTEGER),
+  /** How long it lives, in milliseconds; absent where the hub did not say. */
+  lifetimeMs: optional(integer(1, Number.MAX_SAFE_INTEGER)),
+});
+
+/** Who the cluster is on the hub. */
+export type Identity = ValueOf<typeof shape>;
+
+const key = 'identity.json';
+
+/**
+ * The Secret of the member cluster that keeps the identity, so that a restart needs no join token, and that all
+ * components of the cluster share.
+ */
+export class IdentitySecret {
+  readonly #client: KubeClient;
+  readonly #reference: { readonly namespace: string; readonly name: string };
+
+  constructor(client: KubeClient, namespace: string, name: string) {
+    this.#client = client;
+    this.#reference = { namespace, name };
+  }
+
+  /**
+   * Undefined where there is none.
+   *
+   * @throws UnreadableError where there is one that is not ours; its message repeats nothing of it.
+   */
+  async read(signal: AbortSignal): Promise<Identity | undefined> {
+    const secret = await this.#client.get(secrets, this.#reference, { signal });
+    return secret === undefined ? undefined : identityIn(secret);
+  }
+
+  /**
+   * Keeps an identity, unless `keep` says of the stored one that it is to stay.
+   *
+   * @returns what the Secret holds in the end.
+   */
+  async write(
+    identity: Identity,
+    keep: (stored: Identity) => boolean,
+    signal: AbortSignal,
+  ): Promise<Identity> {
+    for (;;) {
+      const stored = await this.#client.get(secrets, this.#reference, { signal });
+      const before = stored && readableIn(stored);
+      if (before !== undefined && keep(before)) return before;
+      try {
+        if (stored === undefined) await this.#client.create(secrets, this.#object(identity), { signal });
+        else await this.#client.update(secrets, this.#object(identity, stored), { signal });
+        return identity;
+      } catch (error) {
+        // Another component of the cluster was first: look at what it wrote.
+        if (!(error instanceof KubeError && error.status === 409)) throw error;
+      }
+    }
+  }
+
+  #object(identity: Identity, stored?: KubeObject): KubeObject {
+    const resourceVersion = stored?.metadata.resourceVersion;
+    return {
+      metadata: {
+        ...this.#reference,
+        labels: { 'app.kubernetes.io/part-of': 'nauti' },
+        ...(resourceVersion !== undefined && { resourceVersion }),
+      },
+      type: 'Opaque',
+      data: { [key]: Buffer.from(JSON.stringify(identity)).toString('base64') },
+    };
+  }
+}
+
+function readableIn(secret: KubeObject): Identity | undefined {
+  try {
+    return identityIn(secret);
+  } catch {
+    return undefined;
+  }
+}
+
+function identityIn(secret: KubeObject): Identity {
+  const encoded = (secret.data as Record<string, unknown> | undefined)?.[key];
+  const name = `Secret ${secret.metadata.namespace}/${secret.metadata.name}`;
+  const refuse = (path: readonly (string | number)[], expected: string) =>
+    new UnreadableError(expected, '(not shown)', ['data', key, ...path], name);
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(String(encoded), 'base64').toString('utf8'));
+  } catch {
+    throw refuse([], 'base64 of JSON');
+  }
+  try {
+    return shape.read(json);
+  } catch (error) {
+    throw error instanceof UnreadableError ? refuse(error.path, error.expected) : error;
+  }
+}
