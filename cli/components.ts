@@ -6,4 +6,9 @@ export interface Entry {
   load(): Promise<Component>;
 }
 
-export const components: Readonly<Record<string, Entry>> = {};
+export const components: Readonly<Record<string, Entry>> = {
+  crossdns: {
+    summary: 'DNS server for the services of all clusters',
+    load: async () => (await import('../crossdns/main.ts')).crossdns,
+  },
+};

@@ -1,0 +1,21 @@
+import type { Logger } from '../../process/log.ts';
+import type { Catalog } from '../catalog.ts';
+
+/** Where objects come from. */
+export interface Source {
+  /** How logs and probes name it. */
+  readonly name: string;
+  /** Whether the catalog has all that the source had when it was first read. */
+  readonly synced: boolean;
+  /** Resolves when {@link synced} is true; rejects with the signal's reason. */
+  untilSynced(signal: AbortSignal): Promise<void>;
+  /** Keeps the catalog as the source is, until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface SourceContext {
+  readonly catalog: Catalog;
+  /** Namespace whose slices may speak for services of other namespaces. */
+  readonly localNamespace: string;
+  readonly log: Logger;
+}
