@@ -11,9 +11,11 @@ export function isDnsLabel(text: string): boolean {
   return label.test(text);
 }
 
-/** RFC 1123 subdomain in lower case, at most 253 characters: the name of most objects. */
+const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/** The name of most objects, as Kubernetes has it: at most 253 characters, and a part between dots may be long. */
 export function isDnsSubdomain(text: string): boolean {
-  return text.length <= 253 && text.split('.').every(isDnsLabel);
+  return text.length <= 253 && subdomain.test(text);
 }
 
 /** One DNS label, or two joined by a dot (KEP-1645), at most 63 characters so that it can be a label's value. */

@@ -1,3 +1,4 @@
+import { isIPv4, isIPv6 } from 'node:net';
 import { conditions } from './conditions.ts';
 import { cidr, clusterId, portNumber, timestamp } from './legal-names.ts';
 import type { Condition } from './meta.ts';
@@ -67,13 +68,18 @@ const publicKey = textThat(
   44,
 );
 
+const hostName =
+  /^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?)*$/;
+
 /** No spaces, quotes or line ends: it goes into configurations and command lines. */
-const endpoint = textThat(
-  'an IP address or a DNS name',
-  text =>
-    /^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$/.test(text) || /^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/.test(text),
-  253,
-);
+const endpoint = textThat('an IP address or a DNS name', isHost, 253);
+
+function isHost(text: string): boolean {
+  // A name of digits and dots only would be an address that is not one.
+  return (
+    isIPv4(text) || (isIPv6(text) && !text.includes('%')) || (hostName.test(text) && /[A-Za-z]/.test(text))
+  );
+}
 
 const rtt = optional(integer(0, 3_600_000_000));
 
