@@ -50,13 +50,13 @@ export class IdentitySecret {
   }
 
   /**
-   * Undefined where there is none.
+   * Undefined where there is none: no Secret, or an empty one, as an installation makes it.
    *
    * @throws UnreadableError where there is one that is not ours; its message repeats nothing of it.
    */
   async read(signal: AbortSignal): Promise<Identity | undefined> {
     const secret = await this.#client.get(secrets, this.#reference, { signal });
-    return secret === undefined ? undefined : identityIn(secret);
+    return secret === undefined || encodedIn(secret) === undefined ? undefined : identityIn(secret);
   }
 
   /**
@@ -74,8 +74,7 @@ export class IdentitySecret {
       const before = stored && readableIn(stored);
       if (before !== undefined && keep(before)) return before;
       try {
-        if (stored === undefined) await this.#client.create(secrets, this.#object(identity), { signal });
-        else await this.#client.update(secrets, this.#object(identity, stored), { signal });
+        await this.#put(identity, stored, signal);
         return identity;
       } catch (error) {
         // Another component of the cluster was first: look at what it wrote.
@@ -84,17 +83,22 @@ export class IdentitySecret {
     }
   }
 
-  #object(identity: Identity, stored?: KubeObject): KubeObject {
-    const resourceVersion = stored?.metadata.resourceVersion;
-    return {
-      metadata: {
-        ...this.#reference,
-        labels: { 'app.kubernetes.io/part-of': 'nauti' },
-        ...(resourceVersion !== undefined && { resourceVersion }),
-      },
-      type: 'Opaque',
-      data: { [key]: Buffer.from(JSON.stringify(identity)).toString('base64') },
-    };
+  /** Touches nothing but the data: the Secret's labels are the installation's. */
+  async #put(identity: Identity, stored: KubeObject | undefined, signal: AbortSignal): Promise<void> {
+    const data = { [key]: Buffer.from(JSON.stringify(identity)).toString('base64') };
+    if (stored === undefined) {
+      const labels = { 'app.kubernetes.io/part-of': 'nauti' };
+      const secret = { metadata: { ...this.#reference, labels }, type: 'Opaque', data };
+      await this.#client.create(secrets, secret, { signal });
+      return;
+    }
+    // With its version: whoever wrote in between must be looked at first.
+    const { resourceVersion } = stored.metadata;
+    await this.#client.patch(secrets, this.#reference, {
+      contentType: 'application/merge-patch+json',
+      body: { metadata: { resourceVersion }, data },
+      signal,
+    });
   }
 }
 
@@ -106,8 +110,12 @@ function readableIn(secret: KubeObject): Identity | undefined {
   }
 }
 
+function encodedIn(secret: KubeObject): unknown {
+  return (secret.data as Record<string, unknown> | null | undefined)?.[key];
+}
+
 function identityIn(secret: KubeObject): Identity {
-  const encoded = (secret.data as Record<string, unknown> | undefined)?.[key];
+  const encoded = encodedIn(secret);
   const name = `Secret ${secret.metadata.namespace}/${secret.metadata.name}`;
   const refuse = (path: readonly (string | number)[], expected: string) =>
     new UnreadableError(expected, '(not shown)', ['data', key, ...path], name);

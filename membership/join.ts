@@ -1,10 +1,10 @@
-import { coordinationTime } from '../api/lease-time.ts';
 import { hubLabels, joinAnnotations } from '../api/names.ts';
 import { joinAccountName, leaseName } from '../api/object-names.ts';
 import { leases, roleBindings, secrets } from '../api/resource.ts';
 import { tokenAccess } from '../kube/access.ts';
 import { Backoff } from '../kube/backoff.ts';
 import { KubeClient, KubeError } from '../kube/client.ts';
+import { microTime } from '../kube/lease.ts';
 import type { Logger } from '../process/log.ts';
 import { type BootstrapToken, decodeBootstrapToken, expiryOf, fingerprintOf } from './bootstrap-token.ts';
 import { type Identity, IdentitySecret } from './identity.ts';
@@ -142,7 +142,7 @@ async function exchange(
 async function announce(identity: Identity, server: string, options: JoinOptions): Promise<void> {
   const access = tokenAccess({ server, ca: identity.ca, token: () => identity.token });
   const hub = new KubeClient(access, { log: options.log });
-  const now = coordinationTime(new Date());
+  const now = microTime(new Date());
   try {
     await hub.apply(
       leases,
