@@ -1,0 +1,96 @@
+/** Makes the machine's network namespaces what a plan says, and takes them away again. */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run, tryRun } from './command.ts';
+import { machineDevice, type NamespacePlan, namespacePrefix } from './network-plan.ts';
+import { until } from './until.ts';
+
+/** Where ip(8) keeps named network namespaces. */
+export const namespaceDirectory = '/run/netns';
+
+export function namespacePath(name: string): string {
+  return join(namespaceDirectory, name);
+}
+
+/** Makes what is missing and sets all settings again; what is there already stays. */
+export async function applyNetwork(plans: readonly NamespacePlan[]): Promise<void> {
+  for (const { name } of plans) if (name !== undefined) await ensureNamespace(name);
+  // Devices first, for all namespaces: settings name devices whose other end another namespace makes.
+  for (const plan of plans) await ensureLinks(plan);
+  for (const plan of plans) await applySettings(plan);
+}
+
+async function ensureNamespace(name: string): Promise<void> {
+  if (await isNamespace(name)) return;
+  // The mount of an earlier life of the machine is gone, its mount point is not.
+  await rm(namespacePath(name), { force: true });
+  await mkdir(namespaceDirectory, { recursive: true });
+  await run('ip', ['netns', 'add', name]);
+}
+
+async function isNamespace(name: string): Promise<boolean> {
+  return existsSync(namespacePath(name)) && (await tryRun('nsenter', [...entering(name), 'true'])).code === 0;
+}
+
+async function ensureLinks({ name, links }: NamespacePlan): Promise<void> {
+  if (links.length === 0) return;
+  const present = new Set(
+    (JSON.parse(await run('ip', [...inNamespace(name), '-j', 'link'])) as { ifname: string }[]).map(
+      link => link.ifname,
+    ),
+  );
+  const missing = links.filter(link => !present.has(link.name));
+  await batch(
+    name,
+    missing.map(link => `link add ${link.name} ${link.add}`),
+  );
+}
+
+async function applySettings({ name, settings, sysctls, rules, plainDevices }: NamespacePlan): Promise<void> {
+  await batch(name, settings);
+  const inside = (command: string, args: readonly string[], input?: string) =>
+    run('nsenter', [...entering(name), command, ...args], input === undefined ? {} : { input });
+  const assignments = Object.entries(sysctls).map(([key, value]) => `${key}=${value}`);
+  if (assignments.length > 0) await inside('sysctl', ['-q', '-w', ...assignments]);
+  if (rules !== undefined) await inside('nft', ['-f', '-'], rules);
+  for (const device of plainDevices) {
+    await inside('ethtool', ['-K', device, 'tx', 'off', 'gso', 'off', 'tso', 'off', 'gro', 'off']);
+  }
+}
+
+/** Runs many ip(8) commands in one process. */
+async function batch(namespace: string | undefined, lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return;
+  await run('ip', [...inNamespace(namespace), '-batch', '-'], { input: `${lines.join('\n')}\n` });
+}
+
+function inNamespace(name: string | undefined): string[] {
+  return name === undefined ? [] : ['-n', name];
+}
+
+/** Arguments of nsenter(1), which in contrast to `ip netns exec` leaves /sys as it is. */
+function entering(name: string | undefined): string[] {
+  return name === undefined ? [] : [`--net=${namespacePath(name)}`];
+}
+
+/** The lab's namespaces that exist, by name. */
+export async function findNamespaces(): Promise<string[]> {
+  const names = await readdir(namespaceDirectory).catch(() => []);
+  return names.filter(name => name.startsWith(namespacePrefix));
+}
+
+/** Takes namespaces away with all that is in them; no process may run there any more. */
+export async function removeNamespaces(names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    await tryRun('ip', ['netns', 'delete', name]);
+    await rm(namespacePath(name), { force: true });
+  }
+}
+
+/** Waits until the lab's device has left the machine: the kernel takes a namespace down some time after its name. */
+export async function machineDeviceGone(signal?: AbortSignal): Promise<void> {
+  const device = `/sys/class/net/${machineDevice}`;
+  if (existsSync(device)) await tryRun('ip', ['link', 'delete', machineDevice]);
+  await until(() => !existsSync(device), { what: `the end of ${machineDevice}`, timeout: 30_000, signal });
+}

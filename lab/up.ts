@@ -1,0 +1,165 @@
+/** Brings the lab up: the steps, in their order, each of which does only what is still to be done. */
+import { Listr, type ListrTask, type ListrTaskWrapper, PRESET_TIMER } from 'listr2';
+import { removeLab } from './down.ts';
+import {
+  applyClusterObjects,
+  clusterReady,
+  prepareCluster,
+  startClusterControlPlane,
+} from './lab-cluster.ts';
+import { applyNetwork } from './network.ts';
+import { planNetwork } from './network-plan.ts';
+import { type NodeImages, startNode } from './node.ts';
+import { ensureNodeImages } from './node-image-store.ts';
+import { ensurePackages } from './packages.ts';
+import { foreignLab, readLabState, withLabLock, writeRecord } from './registry.ts';
+import { ensureTools } from './tools.ts';
+import {
+  type ClusterSpec,
+  clusterNames,
+  describeTopology,
+  type PodNetworks,
+  type Topology,
+} from './topology.ts';
+
+export interface UpOptions {
+  /** All clusters where not given. Others that run already stay. */
+  readonly clusters?: readonly string[];
+  /** `routed` where not given and no lab runs. */
+  readonly podNetworks?: PodNetworks;
+  readonly signal?: AbortSignal;
+}
+
+interface Context {
+  images?: NodeImages;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the wrapper's other parameters say how it is drawn, which no step needs.
+type Step = ListrTaskWrapper<Context, any, any>;
+
+/** What is needed before anything starts, and stays after the lab: packages, programs, images. */
+export async function prepareLab(signal?: AbortSignal): Promise<NodeImages> {
+  const context: Context = {};
+  await new Listr<Context>(preparation(signal), rendering).run(context);
+  if (context.images === undefined) throw new Error('unreachable: preparation ends with the images');
+  return context.images;
+}
+
+/**
+ * Brings up the lab, or what is missing of it.
+ *
+ * @throws Error that says what failed and where its log is. What has been done stays, and is not done again.
+ */
+export async function bringUp(options: UpOptions): Promise<Topology> {
+  const { signal } = options;
+  if (process.getuid?.() !== 0) throw new Error('Cannot bring up the lab as this must be done by root');
+  // Names are checked before anything long begins.
+  describeTopology('routed', options.clusters);
+  const images = await prepareLab(signal);
+  return withLabLock(
+    async () => {
+      const topology = await decideTopology(options);
+      await new Listr<Context>(construction(topology, images, signal), rendering).run();
+      return topology;
+    },
+    () => process.stderr.write('Waiting for another command that changes the lab …\n'),
+  );
+}
+
+async function decideTopology({
+  clusters = clusterNames,
+  podNetworks,
+  signal,
+}: UpOptions): Promise<Topology> {
+  const state = await readLabState();
+  if (state.kind === 'running') {
+    if (!state.own) throw foreignLab(state.record);
+    if (podNetworks !== undefined && podNetworks !== state.record.podNetworks) {
+      throw new Error(
+        `Cannot change the pod networks of a running lab to ${podNetworks}: current value is ${state.record.podNetworks}. Run "npm run lab -- down" first`,
+      );
+    }
+    const topology = describeTopology(state.record.podNetworks, [...state.record.clusters, ...clusters]);
+    await writeRecord(topology, state.record.since);
+    return topology;
+  }
+  // Whatever is left of a lab that died would be in the way.
+  await removeLab(state.kind === 'dead' ? state.record : undefined, signal);
+  const topology = describeTopology(podNetworks ?? 'routed', clusters);
+  await writeRecord(topology, new Date().toISOString());
+  return topology;
+}
+
+function preparation(signal: AbortSignal | undefined): ListrTask<Context>[] {
+  const progress = (step: Step) => ({
+    ...(signal && { signal }),
+    onProgress: (text: string) => {
+      step.output = text;
+    },
+  });
+  return [
+    {
+      title: 'Debian packages',
+      task: async (_, step) => {
+        const installed = await ensurePackages(undefined, progress(step));
+        if (installed.length > 0) step.title = `Debian packages (installed ${installed.join(', ')})`;
+      },
+    },
+    { title: 'Kubernetes tools', task: async (_, step) => void (await ensureTools(progress(step))) },
+    {
+      title: 'Images',
+      task: async (context, step) => {
+        context.images = await ensureNodeImages(progress(step));
+      },
+    },
+  ];
+}
+
+function construction(
+  topology: Topology,
+  images: NodeImages,
+  signal: AbortSignal | undefined,
+): ListrTask<Context>[] {
+  return [
+    { title: 'Network', task: () => applyNetwork(planNetwork(topology)) },
+    {
+      title: `Clusters ${topology.clusters.map(cluster => cluster.name).join(', ')}`,
+      task: (_, step) =>
+        step.newListr(
+          topology.clusters.map(cluster => ({
+            title: cluster.name,
+            task: (_context, inner) => bringUpCluster(cluster, images, inner, signal),
+          })),
+          { concurrent: true, rendererOptions: { collapseSubtasks: false } },
+        ),
+    },
+  ];
+}
+
+async function bringUpCluster(
+  cluster: ClusterSpec,
+  images: NodeImages,
+  step: Step,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const say = (text: string) => {
+    step.output = text;
+  };
+  say('certificates');
+  await prepareCluster(cluster);
+  say('control plane and nodes starting');
+  // Nodes come up beside the API server and find it as soon as it answers.
+  await Promise.all([
+    startClusterControlPlane(cluster, signal),
+    ...cluster.nodes.map(node => startNode(cluster, node, images)),
+  ]);
+  say('nodes joining');
+  await applyClusterObjects(cluster, signal);
+  await clusterReady(cluster, signal);
+  step.title = `${cluster.name}: ${cluster.nodes.map(node => node.name).join(', ')} ready`;
+}
+
+const rendering = {
+  rendererOptions: { timer: PRESET_TIMER, collapseErrors: false, showErrorMessage: false },
+  fallbackRendererOptions: { timer: PRESET_TIMER },
+} as const;
