@@ -1,8 +1,8 @@
 /** What the image runs: the program and its packages as JavaScript, in pieces, so that a component loads only its own. */
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -42,7 +42,10 @@ export async function bundle(output: string = distDirectory): Promise<readonly B
     metafile: true,
     logLevel: 'warning',
     banner: { js: [commonJsGlobals, pathsOfWorkers].join('\n') },
+    plugins: [latePackages],
   });
+  // Without it Node would read each file twice to find out that it is a module.
+  await writeFile(join(output, 'package.json'), '{ "type": "module" }\n');
   return Object.entries(metafile.outputs)
     .filter(([path]) => path.endsWith('.js'))
     .map(([path, { bytes }]) => ({ name: basename(path), bytes }));
@@ -67,3 +70,33 @@ const workers: Readonly<Record<string, string>> = {
 const pathsOfWorkers = `globalThis.__bundlerPathsOverrides ??= {${Object.keys(workers)
   .map(name => `${JSON.stringify(name)}: \`\${__dirname}/${name}.js\``)
   .join(', ')}};`;
+
+/**
+ * What the sources take of packages that they load late, by `await import('package')`. Nothing else of such a package
+ * gets into the bundle: of client-node that is 1 % of it. A CommonJS package has its names only by this.
+ */
+const takenLate: Readonly<Record<string, readonly string[]>> = {
+  '@kubernetes/client-node': ['KubeConfig'],
+  'prom-client': ['collectDefaultMetrics'],
+};
+
+const latePackages: Plugin = {
+  name: 'late packages',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[@a-z]/ }, ({ path, kind, importer }) => {
+      if (kind !== 'dynamic-import' || importer.includes('/node_modules/')) return undefined;
+      if (takenLate[path] !== undefined) return { path, namespace: 'late' };
+      return { errors: [{ text: `Cannot bundle the late import as takenLate must list ${path}` }] };
+    });
+    onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({
+      contents: `export { ${takenLate[path]?.join(', ')} } from '${path}';`,
+      resolveDir: root,
+    }));
+    // client-node's modules only define classes, which its package.json does not say.
+    onResolve({ filter: /^\.{1,2}\/.*\.js$/ }, ({ path, resolveDir }) =>
+      resolveDir.includes('/node_modules/@kubernetes/client-node/')
+        ? { path: join(resolveDir, path), sideEffects: false }
+        : undefined,
+    );
+  },
+};

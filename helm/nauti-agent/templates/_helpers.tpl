@@ -1,0 +1,185 @@
+{{/*
+What all templates of the two charts share. This file is the same in both.
+Templates that speak of one component take (dict "root" $ "component" "<name>").
+*/}}
+
+{{/* Name of all objects of a component. Fixed, not made from the release's name: a cluster has one of each. */}}
+{{- define "nauti.name" -}}
+nauti-{{ .component }}
+{{- end }}
+
+{{- define "nauti.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "nauti.chartLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: nauti
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "nauti.labels" -}}
+{{ include "nauti.selector" . }}
+{{ include "nauti.chartLabels" .root }}
+{{- end }}
+
+{{/*
+Labels and annotations of a component's pods. Not the chart's version: a pod restarts for what concerns it only.
+"annotations" are the component's own.
+*/}}
+{{- define "nauti.podMetadata" -}}
+labels:
+  {{- include "nauti.selector" . | nindent 2 }}
+  app.kubernetes.io/part-of: nauti
+  {{- with .root.Values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "nauti.serviceAccount" -}}
+{{ .root.Values.serviceAccount.name }}-{{ .component }}
+{{- end }}
+
+{{- define "nauti.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* What the pod of a component has beside its containers. */}}
+{{- define "nauti.podSettings" -}}
+{{- $values := get .root.Values .component -}}
+serviceAccountName: {{ include "nauti.serviceAccount" . }}
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+topologySpreadConstraints:
+  {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "nauti.selector" $ | nindent 8 }}
+  {{- end }}
+{{- end }}
+
+{{/* What the container of a component has beside its environment, ports and volumes. */}}
+{{- define "nauti.containerSettings" -}}
+{{- $values := get .root.Values .component -}}
+image: {{ include "nauti.image" .root | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+args: [{{ .component }}]
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+livenessProbe:
+  httpGet: { path: /healthz, port: http }
+  periodSeconds: 10
+  timeoutSeconds: 3
+  failureThreshold: 3
+readinessProbe:
+  httpGet: { path: /readyz, port: http }
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 2
+resources:
+  {{- toYaml $values.resources | nindent 2 }}
+{{- end }}
+
+{{/* Environment that every component takes. */}}
+{{- define "nauti.commonEnvironment" -}}
+- name: NAUTI_LOG_LEVEL
+  value: {{ .Values.logLevel | quote }}
+- name: NAUTI_HTTP_LISTEN
+  value: ":8080"
+{{- end }}
+
+{{/* A ServiceAccount whose token is mounted only where a pod asks for it. */}}
+{{- define "nauti.serviceAccountObject" -}}
+{{- if .root.Values.serviceAccount.create }}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "nauti.serviceAccount" . }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "nauti.labels" . | nindent 4 }}
+  {{- with .root.Values.serviceAccount.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- end }}
+{{- end }}
+
+{{/* At most one pod of a component is away at a time while nodes are drained. */}}
+{{- define "nauti.disruptionBudget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "nauti.name" . }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "nauti.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "nauti.selector" . | nindent 6 }}
+{{- end }}
+
+{{/* Binds the Role and, where "cluster" is set, the ClusterRole of a component to its ServiceAccount. */}}
+{{- define "nauti.roleBinding" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .cluster | ternary "ClusterRoleBinding" "RoleBinding" }}
+metadata:
+  name: {{ include "nauti.name" . }}
+  {{- if not .cluster }}
+  namespace: {{ .namespace | default .root.Release.Namespace }}
+  {{- end }}
+  labels:
+    {{- include "nauti.labels" . | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ .cluster | ternary "ClusterRole" "Role" }}
+  name: {{ include "nauti.name" . }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "nauti.serviceAccount" . }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end }}

@@ -1,0 +1,26 @@
+{{/* What the syncer, and the Job that ends its work, are told. */}}
+{{- define "nauti.syncerEnvironment" -}}
+- name: NAUTI_NAMESPACE
+  valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
+- name: NAUTI_CLUSTER_ID
+  value: {{ .Values.cluster.clusterID | quote }}
+- name: NAUTI_LOCAL_NAMESPACE
+  value: {{ .Values.cluster.localnamespace | quote }}
+- name: NAUTI_ADDRESSES
+  value: {{ .Values.addresses | quote }}
+{{- with .Values.hub.hubURL }}
+- name: NAUTI_HUB_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.tunnel.cidr }}
+- name: NAUTI_CIDR
+  value: {{ . | quote }}
+{{- end }}
+# A reference, never an argument: arguments are read by whoever may list processes.
+- name: NAUTI_BOOTSTRAP_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.hub.existingSecret | default "nauti-join-token" }}
+      key: token
+      optional: true
+{{- end }}
