@@ -72,6 +72,8 @@ function configuration({ config }: Image, layers: readonly Descriptor[]): object
     },
     // An uncompressed layer's digest is also the id of its content.
     rootfs: { type: 'layers', diff_ids: layers.map(layer => layer.digest) },
+    // buildah builds on an image only where each layer has its entry.
+    history: layers.map(() => ({ created_by: 'nauti lab' })),
   };
 }
 

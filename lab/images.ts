@@ -159,7 +159,8 @@ async function addToBuildah(
   image: Image,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const layout = join(buildahDirectory(), `layout-${process.pid}`);
+  // buildah makes a name of the image of this path, which has no place for a directory such as .cache.
+  const layout = `/tmp/nauti-layout-${process.pid}`;
   try {
     await writeImageLayout(layout, [image]);
     const options = signal ? { signal } : {};
