@@ -121,13 +121,15 @@ function kill(pid: number): void {
   }
 }
 
-/** Removes a cgroup of the lab, deepest first, from all hierarchies. Its processes must have ended. */
+/** Ends all processes of a cgroup of the lab and removes it, deepest first, from all hierarchies. */
 export async function removeCgroup(path = '', signal?: AbortSignal): Promise<void> {
+  await killCgroup(path, signal);
   for (const { mountPoint } of await hierarchies()) {
     const directory = join(mountPoint, rootCgroup, path);
-    // A cgroup stays busy for a moment after its last process.
+    // A cgroup stays busy for a moment after its last process, and one that was just being started may still come.
     await until(
       async () => {
+        for (const pid of await processesIn(path)) kill(pid);
         for (const child of (await descendants(directory)).reverse()) await rmdir(child).catch(() => {});
         return !existsSync(directory);
       },

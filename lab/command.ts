@@ -1,5 +1,6 @@
 /** Runs programs of the machine to their end, and says in words what became of one that failed. */
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 
 export interface CommandOptions {
   readonly signal?: AbortSignal;
@@ -54,7 +55,8 @@ export function tryRun(
   { signal, env, cwd, input, onOutput }: CommandOptions = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
+    // The kernel ends the program when this process ends, whatever ends it.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
       ...(signal && { signal }),
@@ -75,17 +77,14 @@ export function tryRun(
     child.stdin.end(input ?? '');
     child.on('error', cause => {
       if (signal?.aborted) return reject(signal.reason);
-      const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-      const reason = missing ? 'is not installed, or its working directory does not exist' : cause.message;
       reject(
-        new CommandError(
-          `Cannot run ${commandLine(command, args)} as ${command} ${reason}`,
-          undefined,
-          cause,
-        ),
+        new CommandError(`Cannot run ${commandLine(command, args)}: ${cause.message}`, undefined, cause),
       );
     });
-    child.on('close', (code, killedBy) => resolve({ code: code ?? (killedBy ? 137 : 1), stdout, stderr }));
+    child.on('close', (code, killedBy) => {
+      if (signal?.aborted) return reject(signal.reason);
+      resolve({ code: code ?? 128 + constants.signals[killedBy ?? 'SIGKILL'], stdout, stderr });
+    });
   });
 }
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findCgroups, killCgroup, processesIn, removeCgroup } from './cgroups.ts';
+import { findCgroups, processesIn, removeCgroup } from './cgroups.ts';
 import { run, tryRun } from './command.ts';
 import { findNamespaces, machineDeviceGone, namespaceDirectory, removeNamespaces } from './network.ts';
 import { machineDevice } from './network-plan.ts';
@@ -18,10 +18,9 @@ import { clusterNames } from './topology.ts';
  * @throws Error that lists what is left.
  */
 export async function removeLab(record: LabRecord | undefined, signal?: AbortSignal): Promise<void> {
-  await killCgroup('', signal);
+  await removeCgroup('', signal);
   await removeNamespaces(await findNamespaces());
   await machineDeviceGone(signal);
-  await removeCgroup('', signal);
   if (record !== undefined) await removeFiles(record);
   await removeNamespaceDirectory();
   await rm(registryDirectory, { recursive: true, force: true });

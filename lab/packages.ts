@@ -29,16 +29,12 @@ export async function ensurePackages(
   options: { signal?: AbortSignal; onProgress?: (text: string) => void } = {},
 ): Promise<string[]> {
   const { signal, onProgress } = options;
-  const query = await tryRun('dpkg-query', [
-    '--show',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders.
-    '--showformat=${Package} ${db:Status-Status}\\n',
-    ...names,
-  ]).catch(cause => {
-    throw new Error(`Cannot install ${names.join(', ')} as the machine must have Debian's packages`, {
-      cause,
-    });
-  });
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders.
+  const format = '--showformat=${Package} ${db:Status-Status}\\n';
+  const query = await tryRun('dpkg-query', ['--show', format, ...names]);
+  if (query.code === 127) {
+    throw new Error(`Cannot install ${names.join(', ')} as the machine must have Debian's packages`);
+  }
   const missing = missingPackages(names, query.stdout);
   if (missing.length === 0) return [];
   const commandOptions = { env: { DEBIAN_FRONTEND: 'noninteractive' }, ...(signal && { signal }) };

@@ -1,0 +1,223 @@
+/**
+ * The lab's promises about its own life. It takes the lab of this machine down, and leaves it up in its usual form.
+ *
+ * What is left on the machine is looked for here by other means than the lab itself uses.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'chai';
+import { run, tryRun } from '../../lab/command.ts';
+import { checkout } from '../../lab/tools.ts';
+
+const seconds = 1000;
+
+function lab(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return labOf(checkout, ...args);
+}
+
+function labOf(directory: string, ...args: string[]) {
+  return tryRun(process.execPath, [join(directory, 'lab', 'main.ts'), ...args]);
+}
+
+async function labMust(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await lab(...args);
+  expect(code, `lab ${args.join(' ')}: ${stderr}${stdout}`).to.equal(0);
+  return stdout;
+}
+
+/** What a lab may have left on this machine, by the machine's own tools. */
+async function traces(): Promise<string[]> {
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
+  const links = (await run('ip', ['-o', 'link'])).split('\n');
+  const namespaces = (await run('lsns', ['--noheadings', '--output', 'TYPE,PID,COMMAND'])).split('\n');
+  const cgroups = await tryRun('find', ['/sys/fs/cgroup', '-maxdepth', '2', '-name', '*nauti*']);
+  const files = await readdir(join(checkout, '.lab')).catch(() => []);
+  const registered = await readdir('/run').catch(() => []);
+  return [
+    ...(await labProcesses()),
+    ...mounts.filter(line => /nauti|\.lab\/|\/run\/netns/.test(line)),
+    ...links.filter(line => /nauti/.test(line)),
+    ...namespaces.filter(line => /nauti|containerd|node-boot|init\.sh/.test(line)),
+    ...cgroups.stdout.split('\n').filter(Boolean),
+    ...files.filter(name => name !== 'bin'),
+    ...registered.filter(name => /nauti|netns/.test(name)),
+  ];
+}
+
+/** Processes that run one of the lab's programs in the lab's state, except those of other tests' control planes. */
+async function labProcesses(): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name))) {
+    const text = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
+    if (/\.lab\/state|\/etc\/nauti-lab|\/run\/containerd|kubelet\.kubeconfig/.test(text))
+      found.push(`${pid} ${text}`);
+  }
+  return found;
+}
+
+/** Process ids of the control planes and of the nodes' programs, by command line. */
+async function longLived(): Promise<string[]> {
+  return (await labProcesses()).filter(line => /kube-apiserver|etcd|init\.sh|kubelet/.test(line)).sort();
+}
+
+function startUp(...args: string[]): ChildProcess {
+  return spawn(process.execPath, [join(checkout, 'lab', 'main.ts'), 'up', ...args], { stdio: 'ignore' });
+}
+
+async function killAfter(child: ChildProcess, milliseconds: number): Promise<void> {
+  const ended = new Promise(resolve => child.once('exit', resolve));
+  await Promise.race([delay(milliseconds), ended]);
+  child.kill('SIGKILL');
+  await ended;
+}
+
+async function kubectlJson(cluster: string, ...args: string[]): Promise<unknown> {
+  return JSON.parse(await labMust('kubectl', cluster, ...args, '-o', 'json'));
+}
+
+async function podAddress(cluster: string, name: string): Promise<string> {
+  const pod = (await kubectlJson(cluster, 'get', 'pod', name)) as { status: { podIP: string } };
+  return pod.status.podIP;
+}
+
+describe('lab', function () {
+  this.timeout(240 * seconds);
+
+  before(async () => {
+    await labMust('tools', '--all');
+    await labMust('down');
+  });
+
+  it('leaves nothing behind', async () => {
+    expect(await traces()).to.eql([]);
+    expect((await lab('status')).code).to.equal(1);
+  });
+
+  it('comes up within a minute, and a second time without touching what runs', async () => {
+    const begin = performance.now();
+    await labMust('up');
+    expect(performance.now() - begin).to.be.lessThan(60 * seconds);
+    const before = await longLived();
+    expect(before).to.have.length.greaterThan(9);
+    const again = performance.now();
+    await labMust('up');
+    expect(performance.now() - again).to.be.lessThan(20 * seconds);
+    expect(await longLived()).to.eql(before);
+    await labMust('status');
+  });
+
+  it('keeps a CoreDNS that was configured since', async () => {
+    const patch = JSON.stringify({ data: { Corefile: '.:53 {\n    errors\n    ready\n    health\n}\n' } });
+    await labMust('kubectl', 'hub', '-n', 'kube-system', 'patch', 'configmap', 'coredns', '--patch', patch);
+    await labMust('up');
+    const after = (await kubectlJson('hub', '-n', 'kube-system', 'get', 'configmap', 'coredns')) as {
+      data: { Corefile: string };
+    };
+    expect(after.data.Corefile).not.to.contain('kubernetes cluster.local');
+  });
+
+  it('refuses another checkout, which may end it all the same', async () => {
+    const other = await mkdtemp(join(tmpdir(), 'nauti-other-'));
+    try {
+      await cp(join(checkout, 'lab'), join(other, 'lab'), { recursive: true });
+      await cp(join(checkout, 'package.json'), join(other, 'package.json'));
+      await symlink(join(checkout, 'node_modules'), join(other, 'node_modules'));
+      await mkdir(join(other, '.lab'));
+      const refused = await labOf(other, 'up');
+      expect(refused.code).to.equal(1);
+      expect(refused.stderr).to.contain(`belongs to ${checkout}`);
+      await labMust('status');
+      const down = await labOf(other, 'down');
+      expect(down.code, down.stderr).to.equal(0);
+      expect(await traces()).to.eql([]);
+    } finally {
+      await rm(other, { recursive: true });
+    }
+  });
+
+  for (const milliseconds of [700, 1_500, 3_000, 6_000]) {
+    it(`goes down without a trace after SIGKILL of "up" at ${milliseconds} ms`, async () => {
+      await killAfter(startUp(), milliseconds);
+      await labMust('down');
+      expect(await traces()).to.eql([]);
+    });
+  }
+
+  it('goes on where a killed "up" was interrupted, as often as it takes', async () => {
+    for (const milliseconds of [900, 1_200, 2_000, 4_000]) await killAfter(startUp(), milliseconds);
+    await labMust('up');
+    await labMust('status');
+  });
+
+  it('comes up from what a dead lab left', async () => {
+    // Twice: what supervises the others may start one again before it is itself found.
+    for (const _ of [1, 2]) {
+      for (const line of await labProcesses()) process.kill(Number(line.split(' ')[0]), 'SIGKILL');
+      await delay(0);
+    }
+    expect((await lab('status')).code).to.equal(1);
+    await labMust('up');
+    await labMust('status');
+  });
+
+  it('loses a node and an API server, and gets them back', async () => {
+    const { killApiServer, startApiServer, startNode, stopNode } = await import('../../lab/lab.ts');
+    await stopNode('cluster1-node2');
+    expect((await tryRun('ping', ['-c', '1', '-W', '1', '198.51.100.22'])).code).not.to.equal(0);
+    expect((await lab('status')).stdout).to.match(/cluster1-node2 .* not running/);
+    await startNode('cluster1-node2');
+    await killApiServer('hub');
+    expect((await lab('kubectl', 'hub', 'get', 'nodes')).code).not.to.equal(0);
+    await startApiServer('hub');
+    await labMust('status');
+  });
+
+  it('brings up overlapping pod networks: same addresses, no way between them, but to the hub', async () => {
+    expect((await lab('up', '--pod-networks', 'overlapping')).stderr).to.contain('current value is routed');
+    await labMust('down');
+    await labMust('up', '--pod-networks', 'overlapping');
+    for (const cluster of ['cluster1', 'cluster2']) {
+      const onFirst = JSON.stringify({ spec: { nodeName: `${cluster}-node1` } });
+      await labMust('kubectl', cluster, 'run', 'web', '--image=nauti-lab/nginx:1', `--overrides=${onFirst}`);
+      await labMust('kubectl', cluster, 'run', 'box', '--image=nauti-lab/toolbox:1');
+      await labMust(
+        'kubectl',
+        cluster,
+        'wait',
+        '--for=condition=Ready',
+        'pod/web',
+        'pod/box',
+        '--timeout=60s',
+      );
+    }
+    const [first, second] = [await podAddress('cluster1', 'web'), await podAddress('cluster2', 'web')];
+    expect([first, second].every(address => address.startsWith('10.244.0.'))).to.equal(true);
+    const fetch = (cluster: string, url: string) =>
+      lab('kubectl', cluster, 'exec', 'box', '--', 'curl', '-skm', '2', url);
+    expect((await fetch('cluster1', `http://${first}`)).stdout).to.contain('Welcome to nginx');
+    const otherNode = await labMust(
+      'kubectl',
+      'cluster1',
+      'run',
+      'far',
+      '--image=nauti-lab/nginx:1',
+      '--overrides',
+      JSON.stringify({ spec: { nodeName: 'cluster1-node2' } }),
+    );
+    expect(otherNode).to.contain('created');
+    await labMust('kubectl', 'cluster1', 'wait', '--for=condition=Ready', 'pod/far', '--timeout=60s');
+    const far = await podAddress('cluster1', 'far');
+    expect((await fetch('cluster2', `http://${far}`)).code).not.to.equal(0);
+    expect((await fetch('cluster2', 'https://198.51.100.10:6443/version')).stdout).to.contain('gitVersion');
+  });
+
+  it('is left up in its usual form', async () => {
+    await labMust('down');
+    expect(await traces()).to.eql([]);
+    await labMust('up');
+    await labMust('status');
+  });
+});
