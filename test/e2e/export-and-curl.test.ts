@@ -90,7 +90,7 @@ describe('an exported service', function () {
           (object.status?.conditions ?? []).map(c => [c.type, `${c.status} ${c.reason}`]),
         );
       },
-      conditions => conditions['Ready'] !== undefined && conditions['Conflict'] !== undefined,
+      conditions => conditions.Ready !== undefined && conditions.Conflict !== undefined,
     );
     expect(answer).to.deep.include({
       Valid: 'True Valid',
