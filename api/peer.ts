@@ -48,6 +48,14 @@ export interface PeerStatus {
   readonly tunnels: readonly Tunnel[];
 }
 
+/** Types of the conditions that the hub writes. */
+export const peerConditions = {
+  /** Whether the cluster renews its lease. */
+  alive: 'Alive',
+  /** Whether the cluster has a CIDR, and in the message whether it is the one asked for. */
+  cidrGiven: 'CidrGiven',
+} as const;
+
 export interface Tunnel {
   /** The cluster at the other end. */
   readonly cluster_id: string;

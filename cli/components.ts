@@ -11,4 +11,8 @@ export const components: Readonly<Record<string, Entry>> = {
     summary: 'DNS server for the services of all clusters',
     load: async () => (await import('../crossdns/main.ts')).crossdns,
   },
+  hub: {
+    summary: 'who may join, which CIDR a cluster has, who is alive',
+    load: async () => (await import('../hub/main.ts')).hub,
+  },
 };

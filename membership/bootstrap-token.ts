@@ -13,7 +13,7 @@ const shape = objectOf({
   namespace: dnsLabel,
   /** The cluster that the token is for. */
   id: clusterId,
-  /** The Secret on the hub that the token is bound to: it ends with it. */
+  /** The Secret on the hub that the token is bound to, and ends with; also the name of its RoleBinding. */
   secret: dnsSubdomain,
   /** A ServiceAccount token of the hub. */
   token: textThat('a token', text => /^[\x21-\x7e]+$/.test(text), 16 * 1024),

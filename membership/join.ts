@@ -1,5 +1,5 @@
 import { hubLabels, joinAnnotations } from '../api/names.ts';
-import { joinAccountName, leaseName } from '../api/object-names.ts';
+import { leaseName } from '../api/object-names.ts';
 import { leases, roleBindings, secrets } from '../api/resource.ts';
 import { tokenAccess } from '../kube/access.ts';
 import { Backoff } from '../kube/backoff.ts';
@@ -177,9 +177,9 @@ async function announce(identity: Identity, server: string, options: JoinOptions
 /** Ends the token at once: by deleting the Secret that it is bound to, and its only permission. */
 async function spend(joiner: KubeClient, token: BootstrapToken, { log, signal }: JoinOptions): Promise<void> {
   try {
-    await joiner.delete(secrets, { namespace: token.namespace, name: token.secret }, { signal });
-    const name = joinAccountName(token.id);
-    await joiner.delete(roleBindings, { namespace: token.namespace, name }, { signal });
+    const reference = { namespace: token.namespace, name: token.secret };
+    await joiner.delete(secrets, reference, { signal });
+    await joiner.delete(roleBindings, reference, { signal });
   } catch (error) {
     signal.throwIfAborted();
     // The hub may have been first; and if it was not, it will.
