@@ -8,6 +8,7 @@ import { closeSync, openSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { apiServerReady } from './api-request.ts';
 import { lastLines } from './command.ts';
 import {
   apiServer,
@@ -19,7 +20,6 @@ import {
   serverUrl,
 } from './control-plane-plan.ts';
 import { writeCredentials } from './credentials.ts';
-import { apiServerReady } from './readiness.ts';
 import { ensureTools } from './tools.ts';
 import { until } from './until.ts';
 

@@ -1,6 +1,7 @@
 /** A cluster of the lab: its control plane, and what makes it whole once its API answers. */
 import { copyFile, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { apiServerReady, getObject } from './api-request.ts';
 import { killCgroup } from './cgroups.ts';
 import { clusterDnsObjects } from './cluster-dns.ts';
 import { lastLines, run } from './command.ts';
@@ -16,8 +17,8 @@ import { writeCredentials } from './credentials.ts';
 import { type Daemon, describeLog, isRunning, startDaemon } from './daemon.ts';
 import { controlPlaneNamespace } from './network-plan.ts';
 import { nodeObject } from './node-plan.ts';
+import { isReady } from './node-state.ts';
 import { clusterDirectory, kubeconfigPath, nodeLog } from './paths.ts';
-import { apiServerReady } from './readiness.ts';
 import { toolDirectory, toolPath } from './tools.ts';
 import type { ClusterSpec, NodeSpec } from './topology.ts';
 import { until } from './until.ts';
@@ -113,9 +114,17 @@ export async function applyClusterObjects(cluster: ClusterSpec, signal?: AbortSi
   );
 }
 
-/** Waits until all nodes of a cluster are ready for pods and Services, and its DNS answers. */
-export async function clusterReady(cluster: ClusterSpec, signal?: AbortSignal): Promise<void> {
-  await Promise.all(cluster.nodes.map(node => nodeReady(cluster, node, signal)));
+/**
+ * Waits until all nodes of a cluster are ready for pods and Services, and its DNS answers.
+ *
+ * @param booted when nodes were booted, in milliseconds since the epoch, by name: what a node said before does not count.
+ */
+export async function clusterReady(
+  cluster: ClusterSpec,
+  booted: ReadonlyMap<string, number>,
+  signal?: AbortSignal,
+): Promise<void> {
+  await Promise.all(cluster.nodes.map(node => nodeReady(cluster, node, booted.get(node.name), signal)));
   await kubectl(
     cluster,
     ['rollout', 'status', '-n', 'kube-system', 'deployment/coredns', '--timeout=90s'],
@@ -129,20 +138,28 @@ export async function clusterReady(cluster: ClusterSpec, signal?: AbortSignal): 
 }
 
 /** Waits until a node takes pods and routes their packets to Services. */
-export async function nodeReady(cluster: ClusterSpec, node: NodeSpec, signal?: AbortSignal): Promise<void> {
+export async function nodeReady(
+  cluster: ClusterSpec,
+  node: NodeSpec,
+  booted?: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  const spec = controlPlaneSpec(cluster);
   const log = (program: string) => describeLog({ name: program, logFile: nodeLog(node, program) });
-  await kubectl(
-    cluster,
-    ['wait', '--for=condition=Ready', `node/${node.name}`, '--timeout=90s'],
-    options(signal),
-  ).catch(async cause => {
-    throw new Error(
-      `Cannot get the node ${node.name} ready; ${await log('kubelet')}\n${await log('containerd')}`,
-      {
-        cause,
-      },
-    );
-  });
+  const get = (path: string) => getObject(spec, `${path}/${node.name}`, signal);
+  await until(
+    async () =>
+      isReady(
+        await get('/api/v1/nodes'),
+        await get('/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'),
+        booted,
+      ),
+    {
+      what: `the node ${node.name} getting ready`,
+      ...{ timeout: 90_000, interval: 200, signal },
+      detail: async () => `${await log('kubelet')}\n${await log('containerd')}`,
+    },
+  );
   await until(() => proxyHealthy(node, signal), {
     what: `kube-proxy on ${node.name} getting ready`,
     ...{ timeout: 60_000, signal, detail: () => log('kube-proxy') },

@@ -38,8 +38,8 @@ export async function startNode(name: string, signal?: AbortSignal): Promise<voi
   await removeNamespaces([nodeNamespace(node)]);
   await applyNetwork(planNetwork(topology));
   const cluster = clusterNamed(topology, node.cluster);
-  await bootNode(cluster, node, await ensureNodeImages({ signal }));
-  await nodeReady(cluster, node, signal);
+  const booted = await bootNode(cluster, node, await ensureNodeImages({ signal }));
+  await nodeReady(cluster, node, booted, signal);
 }
 
 /** Ends a cluster's API server at once; its etcd, controllers and nodes go on. */

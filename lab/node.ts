@@ -1,10 +1,10 @@
 /** A node of the lab: its root file system, its start, its end, and the way into it. */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Authority } from './certificates.ts';
-import { killCgroup, processesIn, rootCgroup } from './cgroups.ts';
+import { killCgroup, processesIn, removeCgroup, rootCgroup } from './cgroups.ts';
 import { run } from './command.ts';
 import { apiServerPort } from './control-plane-plan.ts';
 import { type Daemon, isRunning, startDaemon } from './daemon.ts';
@@ -41,15 +41,25 @@ export interface NodeImages {
   fill(containerdDirectory: string): Promise<void>;
 }
 
-/** Makes a node's files and starts it, unless it runs. Its network must be there. */
-export async function startNode(cluster: ClusterSpec, node: NodeSpec, images: NodeImages): Promise<void> {
+/**
+ * Makes a node's files and starts it, unless it runs. Its network must be there.
+ *
+ * @returns when it was booted, in milliseconds since the epoch; undefined where it was running.
+ */
+export async function startNode(
+  cluster: ClusterSpec,
+  node: NodeSpec,
+  images: NodeImages,
+): Promise<number | undefined> {
   const daemon = bootDaemon(node);
-  if (await isRunning(daemon)) return;
-  // What is left of pods of an earlier boot would keep the new ones out.
-  await killCgroup(nodeCgroup(node));
+  if (await isRunning(daemon)) return undefined;
+  // A boot begins without the cgroups of the last one; the kubelet would look for their containers.
+  await removeCgroup(nodeCgroup(node));
   await prepareRoot(cluster, node, images);
   await linkTools();
+  const booted = Date.now();
   await startDaemon(daemon);
+  return booted;
 }
 
 /** Ends a node as a power cut would: all of its processes at once. Its network and its disk stay. */
@@ -63,7 +73,6 @@ export function isNodeRunning(node: NodeSpec): Promise<boolean> {
 
 async function linkTools(): Promise<void> {
   await mkdir(toolBinDirectory(), { recursive: true });
-  const { symlink } = await import('node:fs/promises');
   for (const tool of nodeTools) {
     const path = join(toolBinDirectory(), tool);
     if (!existsSync(path)) await symlink(toolPath(tool), path).catch(ignoreExisting);

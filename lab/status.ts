@@ -1,11 +1,12 @@
 /** What of the lab runs, for people. */
 import { readFile } from 'node:fs/promises';
+import { apiServerReady, getObject } from './api-request.ts';
 import { processesIn } from './cgroups.ts';
 import { isRunning } from './daemon.ts';
-import { controlPlaneDaemons, controlPlaneSpec, kubectl } from './lab-cluster.ts';
+import { controlPlaneDaemons, controlPlaneSpec } from './lab-cluster.ts';
 import { isNodeRunning } from './node.ts';
+import { isReady } from './node-state.ts';
 import { kubeconfigPath } from './paths.ts';
-import { apiServerReady } from './readiness.ts';
 import { foreignLab, readLabState } from './registry.ts';
 import { type ClusterSpec, describeTopology } from './topology.ts';
 
@@ -39,10 +40,9 @@ async function describeCluster(cluster: ClusterSpec): Promise<{ text: string; he
   const running = await Promise.all(daemons.map(isRunning));
   const dead = daemons.filter((_, index) => !running[index]).map(({ name }) => name);
   const ready = await apiServerReady(controlPlaneSpec(cluster));
-  const conditions = ready ? await nodeConditions(cluster) : new Map<string, string>();
   const nodes = await Promise.all(
     cluster.nodes.map(async node => {
-      const ready = conditions.get(node.name) === 'True';
+      const ready = await isNodeReady(cluster, node.name);
       const word = (await isNodeRunning(node)) ? (ready ? 'ready' : 'running, not ready') : 'not running';
       return {
         text: `    ${node.name.padEnd(16)} ${node.address.padEnd(16)} ${word}\n`,
@@ -57,16 +57,8 @@ async function describeCluster(cluster: ClusterSpec): Promise<{ text: string; he
   };
 }
 
-async function nodeConditions(cluster: ClusterSpec): Promise<Map<string, string>> {
-  const list = JSON.parse(await kubectl(cluster, ['get', 'nodes', '-o', 'json'])) as {
-    items: { metadata: { name: string }; status?: { conditions?: { type: string; status: string }[] } }[];
-  };
-  return new Map(
-    list.items.map(({ metadata, status }) => [
-      metadata.name,
-      status?.conditions?.find(condition => condition.type === 'Ready')?.status ?? 'Unknown',
-    ]),
-  );
+async function isNodeReady(cluster: ClusterSpec, name: string): Promise<boolean> {
+  return isReady(await getObject(controlPlaneSpec(cluster), `/api/v1/nodes/${name}`), undefined);
 }
 
 /** Resident memory of processes together, in MiB, each page counted once a process. */

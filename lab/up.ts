@@ -149,13 +149,17 @@ async function bringUpCluster(
   await prepareCluster(cluster);
   say('control plane and nodes starting');
   // Nodes come up beside the API server and find it as soon as it answers.
+  const booted = new Map<string, number>();
   await Promise.all([
     startClusterControlPlane(cluster, signal),
-    ...cluster.nodes.map(node => startNode(cluster, node, images)),
+    ...cluster.nodes.map(async node => {
+      const when = await startNode(cluster, node, images);
+      if (when !== undefined) booted.set(node.name, when);
+    }),
   ]);
   say('nodes joining');
   await applyClusterObjects(cluster, signal);
-  await clusterReady(cluster, signal);
+  await clusterReady(cluster, booted, signal);
   step.title = `${cluster.name}: ${cluster.nodes.map(node => node.name).join(', ')} ready`;
 }
 
