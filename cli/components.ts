@@ -15,4 +15,8 @@ export const components: Readonly<Record<string, Entry>> = {
     summary: 'who may join, which CIDR a cluster has, who is alive',
     load: async () => (await import('../hub/main.ts')).hub,
   },
+  syncer: {
+    summary: 'exports Services to the hub and imports those of the other clusters',
+    load: async () => (await import('../syncer/main.ts')).syncer,
+  },
 };

@@ -1,0 +1,205 @@
+/** What a cluster is to have on the hub for one of its Services. Pure. */
+
+import { type ExportedServiceSpec, exportedServiceObject, hubLabelsOf } from '../api/exported-service.ts';
+import type { KubeObject } from '../api/meta.ts';
+import { changedAtAnnotation, managedBy, managedByLabel, serviceNameLabel } from '../api/names.ts';
+import { hubObjectName, hubServiceName } from '../api/object-names.ts';
+import { UnreadableError } from '../api/parse.ts';
+import { apiVersion, endpointSlices } from '../api/resource.ts';
+import { type ExportSteering, steeringOf } from '../api/service-export.ts';
+import type { ServicePort } from '../api/service-port.ts';
+import { type AddressStrategy, publishedSlice } from './published-addresses.ts';
+import { readSliceText, sliceText } from './slice-content.ts';
+import { type HubSlice, type SourceSlice, sliceFingerprint } from './slice-views.ts';
+import {
+  canonicalText,
+  type DerivedService,
+  type ExportView,
+  type HubExport,
+  type SourceService,
+} from './views.ts';
+
+/** Why an export cannot be served: the reasons of its condition `Valid`. */
+export type Refusal = 'NoService' | 'InvalidServiceType' | 'InvalidAnnotation';
+
+export type ExportPlan =
+  /** Nobody asks for an export, or no longer: nothing may be left on the hub. */
+  | { readonly kind: 'withdrawn' }
+  /** As before, and the export says why. */
+  | { readonly kind: 'refused'; readonly reason: Refusal; readonly message: string }
+  /** What is to be published cannot be read: whatever was published stays. */
+  | { readonly kind: 'unreadable'; readonly message: string }
+  | {
+      readonly kind: 'exported';
+      readonly spec: ExportedServiceSpec;
+      readonly slices: readonly PublishedSlice[];
+    };
+
+export interface PublishedSlice {
+  /** Of the slice in its own cluster. */
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface ExportInputs {
+  readonly clusterId: string;
+  readonly export: ExportView | undefined;
+  readonly service: SourceService | DerivedService | undefined;
+  /** Why the Service or the export could not be read, if that is so. */
+  readonly unreadable: string | undefined;
+  readonly slices: readonly SourceSlice[];
+  readonly addresses: AddressStrategy;
+}
+
+export function planExport(inputs: ExportInputs): ExportPlan {
+  const { export: asked, service, unreadable } = inputs;
+  if (unreadable !== undefined && (asked === undefined || service === undefined)) {
+    return { kind: 'unreadable', message: unreadable };
+  }
+  if (asked === undefined || asked.deleting) return { kind: 'withdrawn' };
+  if (service === undefined) {
+    return refused('NoService', `there is no Service ${asked.namespace}/${asked.name}`);
+  }
+  if (service.kind === 'derived') {
+    return refused('InvalidServiceType', 'the Service is the VIP of an import, which is not exported again');
+  }
+  if (service.spec.type === 'ExternalName') {
+    return refused('InvalidServiceType', 'a Service of type ExternalName has no endpoints to export');
+  }
+  try {
+    return exported(inputs, asked, service, steeringOf(asked.steering));
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error;
+    return refused('InvalidAnnotation', error.message);
+  }
+}
+
+function refused(reason: Refusal, message: string): ExportPlan {
+  return { kind: 'refused', reason, message };
+}
+
+function exported(
+  { clusterId, slices, addresses }: ExportInputs,
+  asked: ExportView,
+  { spec }: SourceService,
+  steering: ExportSteering,
+): ExportPlan {
+  const affine = spec.sessionAffinity === 'ClientIP';
+  return {
+    kind: 'exported',
+    spec: {
+      clusterId,
+      namespace: asked.namespace,
+      name: asked.name,
+      exportedAt: asked.createdAt,
+      type: spec.clusterIP === 'None' ? 'Headless' : 'ClusterSetIP',
+      ports: spec.ports.map(canonicalPort).sort(comparePorts),
+      ipFamilies: spec.ipFamilies,
+      sessionAffinity: spec.sessionAffinity,
+      ...(affine && spec.sessionAffinityConfig && { sessionAffinityConfig: spec.sessionAffinityConfig }),
+      ...(spec.internalTrafficPolicy && { internalTrafficPolicy: spec.internalTrafficPolicy }),
+      ...(spec.trafficDistribution && { trafficDistribution: spec.trafficDistribution }),
+      ...(spec.publishNotReadyAddresses && { publishNotReadyAddresses: true }),
+      exportedLabels: asked.exportedLabels,
+      exportedAnnotations: asked.exportedAnnotations,
+      ...steering,
+    },
+    slices: slices.flatMap(slice => {
+      const content = readSliceText(slice.text);
+      // Names instead of addresses: nothing that DNS or a VIP could answer.
+      if (content.addressType === 'FQDN') return [];
+      const published = publishedSlice(content, addresses, spec.publishNotReadyAddresses);
+      return [{ name: slice.name, text: published === content ? slice.text : sliceText(published) }];
+    }),
+  };
+}
+
+function canonicalPort(port: ServicePort): ServicePort {
+  return {
+    ...(port.name === undefined ? {} : { name: port.name }),
+    protocol: port.protocol,
+    port: port.port,
+    ...(port.appProtocol === undefined ? {} : { appProtocol: port.appProtocol }),
+  };
+}
+
+/** The hub keeps ports as a map; an order of our own makes all importers see the same. */
+function comparePorts(a: ServicePort, b: ServicePort): number {
+  return a.port - b.port || (a.protocol < b.protocol ? -1 : 1);
+}
+
+/** What is to be written to the hub, and removed from it, for one Service. */
+export interface HubChanges {
+  readonly apply: {
+    readonly exportedService: KubeObject | undefined;
+    readonly slices: readonly KubeObject[];
+  };
+  readonly remove: { readonly exportedServices: readonly string[]; readonly slices: readonly string[] };
+}
+
+export interface HubState {
+  readonly shareNamespace: string;
+  readonly clusterId: string;
+  /** What the hub has of this cluster for the Service. */
+  readonly exports: readonly HubExport[];
+  readonly slices: readonly HubSlice[];
+  /** When the change of a slice of that name happened. */
+  readonly changedAt: (sliceName: string) => string | undefined;
+}
+
+export function planHubChanges(plan: ExportPlan, hub: HubState): HubChanges {
+  if (plan.kind === 'unreadable') {
+    return {
+      apply: { exportedService: undefined, slices: [] },
+      remove: { exportedServices: [], slices: [] },
+    };
+  }
+  const object = plan.kind === 'exported' ? exportedServiceObject(hub.shareNamespace, plan.spec) : undefined;
+  const slices = plan.kind === 'exported' ? plan.slices.map(slice => hubSlice(slice, plan.spec, hub)) : [];
+  const known = new Map(hub.slices.map(slice => [slice.name, slice.fingerprint]));
+  const wanted = new Set(slices.map(slice => slice.object.metadata.name));
+  const present = hub.exports.find(one => one.objectName === object?.metadata.name);
+  return {
+    apply: {
+      exportedService:
+        object !== undefined && present?.fingerprint !== canonicalText(object.spec) ? object : undefined,
+      slices: slices
+        .filter(slice => known.get(slice.object.metadata.name ?? '') !== slice.fingerprint)
+        .map(slice => slice.object),
+    },
+    remove: {
+      exportedServices: hub.exports
+        .filter(one => one.objectName !== object?.metadata.name)
+        .map(one => one.objectName),
+      slices: hub.slices.filter(slice => !wanted.has(slice.name)).map(slice => slice.name),
+    },
+  };
+}
+
+function hubSlice(
+  slice: PublishedSlice,
+  spec: ExportedServiceSpec,
+  { shareNamespace, clusterId, changedAt }: HubState,
+): { object: KubeObject; fingerprint: string } {
+  const { namespace, name } = spec;
+  const time = changedAt(slice.name);
+  const metadata = {
+    namespace: shareNamespace,
+    name: hubObjectName(clusterId, namespace, slice.name),
+    labels: {
+      ...hubLabelsOf(clusterId, namespace, name),
+      [serviceNameLabel]: hubServiceName(clusterId, namespace, name),
+      [managedByLabel]: managedBy,
+    },
+    ...(time === undefined ? {} : { annotations: { [changedAtAnnotation]: time } }),
+  };
+  return {
+    object: {
+      apiVersion: apiVersion(endpointSlices),
+      kind: endpointSlices.kind,
+      metadata,
+      ...readSliceText(slice.text),
+    },
+    fingerprint: sliceFingerprint(slice.text, metadata),
+  };
+}

@@ -1,0 +1,74 @@
+import { hostname } from 'node:os';
+import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { KubeClient } from '../kube/client.ts';
+import { leadWhileHolding } from '../kube/leader.ts';
+import { defineComponent } from '../process/component.ts';
+import { openHub } from './hub-membership.ts';
+import { LocalView } from './local-view.ts';
+import { options } from './options.ts';
+import { podAddresses } from './published-addresses.ts';
+import { Syncer } from './syncer.ts';
+
+/** The Lease by which the replicas choose the one that writes. */
+export const leaderLease = 'nauti-syncer';
+
+export const syncer = defineComponent({
+  name: 'syncer',
+  summary: 'exports Services to the hub and imports those of the other clusters',
+  help: `
+Runs in every member cluster. Services with a ServiceExport are published on the hub; of what all clusters publish it
+makes ServiceImports, their addresses and EndpointSlices here. Several replicas may run; one of them writes.
+
+Example, with kubeconfigs instead of a join token:
+  nauti syncer --cluster-id cluster1 --kubeconfig cluster1.kubeconfig --hub-kubeconfig hub.kubeconfig`,
+  options,
+  async run(given, { log, signal, probes, metrics }) {
+    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const client = new KubeClient(access, { log, metrics });
+    const { clusterId, localNamespace, clusterSetIp, concurrency } = given;
+    const local = new LocalView({ client, clusterId, localNamespace, addresses: podAddresses, log, metrics });
+    const syncer = new Syncer({ local, clusterSetIp, concurrency, log, metrics });
+    probes.ready('views', () => syncer.waitsFor ?? true);
+
+    // Whatever fails ends all of it, and all is ended before this returns.
+    const stop = new AbortController();
+    const until = AbortSignal.any([signal, stop.signal]);
+    const parts = [
+      // This cluster first and on its own: its exports reach its imports while there is no hub.
+      syncer.runLocal(until),
+      // The hub beside it. The lease there is renewed from the first moment, leader or not.
+      (async () => {
+        const hub = await openHub({
+          options: given,
+          environment: process.env,
+          local: client,
+          log,
+          signal: until,
+        });
+        probes.ready('membership', () => hub.membership?.problem ?? true);
+        try {
+          await Promise.all([syncer.runHub(hub, until), hub.membership?.run(until)]);
+        } finally {
+          hub.client.close();
+        }
+      })(),
+      // Standbys follow both sides too, so that a new leader begins with what it knows.
+      leadWhileHolding(
+        {
+          client,
+          namespace: given.namespace,
+          name: leaderLease,
+          identity: given.identity ?? hostname(),
+          log,
+          metrics,
+          signal: until,
+        },
+        term => syncer.lead(term),
+      ),
+    ];
+    for (const part of parts) part.catch(error => stop.abort(error));
+    await Promise.allSettled(parts);
+    client.close();
+    if (!signal.aborted) throw stop.signal.reason;
+  },
+});

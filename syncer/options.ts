@@ -1,0 +1,95 @@
+import { componentNamespace, shareNamespace } from '../api/names.ts';
+import type { OptionSet } from '../process/options.ts';
+import { clusterId, flag, httpsUrl, integer, namespaceName, oneOf, path, text } from '../process/parsers.ts';
+
+/** What says where this cluster and the hub are; a leaving syncer needs no more. */
+export const placeOptions = {
+  clusterId: {
+    flag: 'cluster-id',
+    placeholder: 'ID',
+    description: 'id of this cluster among those of the hub',
+    parser: clusterId,
+    required: true,
+    aliases: ['OCTOPUS_CLUSTERID'],
+  },
+  hubUrl: {
+    flag: 'hub-url',
+    placeholder: 'URL',
+    description: "the hub's API server as this cluster reaches it; without it as the join token says",
+    parser: httpsUrl,
+    aliases: ['OCTOPUS_HUBURL'],
+  },
+  bootstrapToken: {
+    flag: 'bootstrap-token-file',
+    placeholder: 'FILE',
+    description:
+      'file with the join token that "kubectl nauti token create" printed; needed once. The token itself is taken from NAUTI_BOOTSTRAP_TOKEN or OCTOPUS_BOOTSTRAPTOKEN only, as arguments can be read by everybody on a machine',
+    parser: path,
+  },
+  kubeconfig: {
+    flag: 'kubeconfig',
+    placeholder: 'FILE',
+    description: 'kubeconfig of this cluster; without it the service account of the pod',
+    parser: path,
+  },
+  hubKubeconfig: {
+    flag: 'hub-kubeconfig',
+    placeholder: 'FILE',
+    description: 'kubeconfig of the hub, for trials: instead of a membership',
+    parser: path,
+  },
+  shareNamespace: {
+    flag: 'share-namespace',
+    placeholder: 'NAMESPACE',
+    description: 'namespace on the hub that the clusters share, with --hub-kubeconfig; a membership knows it',
+    parser: namespaceName,
+    default: shareNamespace,
+    aliases: ['OCTOPUS_SHARENAMESPACE'],
+  },
+  localNamespace: {
+    flag: 'local-namespace',
+    placeholder: 'NAMESPACE',
+    description: 'namespace here for slices of services whose own namespace does not exist here',
+    parser: namespaceName,
+    default: shareNamespace,
+    aliases: ['OCTOPUS_LOCALNAMESPACE'],
+  },
+  namespace: {
+    flag: 'namespace',
+    placeholder: 'NAMESPACE',
+    description: "namespace of this component: the leader's lease and the identity on the hub are kept there",
+    parser: namespaceName,
+    default: componentNamespace,
+  },
+} as const satisfies OptionSet;
+
+export const options = {
+  ...placeOptions,
+  addresses: {
+    flag: 'addresses',
+    placeholder: 'WHICH',
+    description: 'which addresses of the pods the other clusters are told',
+    parser: oneOf('pod'),
+    default: 'pod',
+  },
+  clusterSetIp: {
+    flag: 'cluster-set-ip',
+    placeholder: 'true|false',
+    description: 'whether imports of type ClusterSetIP get an address of this cluster, by a derived Service',
+    parser: flag,
+    default: 'true',
+  },
+  identity: {
+    flag: 'identity',
+    placeholder: 'TEXT',
+    description: 'tells replicas apart where they choose a leader; the host name where it is not given',
+    parser: text,
+  },
+  concurrency: {
+    flag: 'concurrency',
+    placeholder: 'N',
+    description: 'services worked on at once, for exports and for imports each',
+    parser: integer(1, 256),
+    default: '8',
+  },
+} as const satisfies OptionSet;
