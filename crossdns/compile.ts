@@ -1,11 +1,12 @@
 /** From a service's objects to the records of every name under it, in one zone. Pure. */
 
+import { addressBytes } from './address.ts';
 import type { Service } from './catalog.ts';
 import { type Candidate, candidatesOf, chooseEndpoints, type Locality } from './choose.ts';
 import { labelsToWire } from './name.ts';
 import { NameTable } from './nametable.ts';
 import { recordType } from './protocol.ts';
-import { addressBytes, addressRecord, RecordSet, record, srvData } from './recordset.ts';
+import { addressRecord, RecordSet, record, srvData } from './recordset.ts';
 
 /** What exists at one name. A name without any record set is an empty non-terminal. */
 export interface Node {

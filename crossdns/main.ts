@@ -1,4 +1,5 @@
 import { defineComponent, type ProcessContext } from '../process/component.ts';
+import type { Logger } from '../process/log.ts';
 import type { OptionValues } from '../process/options.ts';
 import { whenAborted } from './abort.ts';
 import { Catalog } from './catalog.ts';
@@ -7,6 +8,7 @@ import { options } from './options.ts';
 import { Responder } from './responder.ts';
 import { ServiceIndex } from './serviceindex.ts';
 import { openSource } from './sources/open.ts';
+import { loadSyscalls, type Syscalls } from './syscalls.ts';
 import { defaultTcpLimits, listenTcp } from './tcp.ts';
 import { listenUdp } from './udp.ts';
 import { Zone } from './zone.ts';
@@ -90,11 +92,20 @@ async function listenAll(
   responder: Responder,
   { log }: ProcessContext,
 ): Promise<DnsListener[]> {
+  const syscalls = findSyscalls(settings, log);
   const listeners: DnsListener[] = [];
   for (const address of settings.listen) {
-    const udp = await listenUdp(address, responder, log);
+    const udp = await listenUdp(address, { responder, log, syscalls });
     listeners.push(udp, await listenTcp(udp.address, responder, defaultTcpLimits, log));
     log.info({ address: udp.address, zones: settings.zone }, 'listening');
   }
   return listeners;
+}
+
+function findSyscalls(settings: Options, log: Logger): Syscalls | undefined {
+  if (settings.udpIo === 'node') return undefined;
+  const found = loadSyscalls();
+  if (!('missing' in found)) return found;
+  log.info({ reason: found.missing }, 'no batches of datagrams, each goes through Node');
+  return undefined;
 }

@@ -6,6 +6,7 @@ import {
   duration,
   integer,
   namespaceName,
+  oneOf,
   path,
   socketAddress,
   text,
@@ -110,6 +111,14 @@ export const options = {
     parser: ipAddress,
     default: '',
     repeatable: true,
+  },
+  udpIo: {
+    flag: 'udp-io',
+    placeholder: 'WAY',
+    description:
+      'how datagrams are received and sent: "batch" (many with one system call, where that is possible) or "node"',
+    parser: oneOf('batch', 'node'),
+    default: 'batch',
   },
   udpSize: {
     flag: 'udp-size',

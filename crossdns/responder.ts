@@ -1,5 +1,6 @@
 /** From the octets of a query to the octets of its answer. No I/O; nothing allocated lasts beyond the call. */
 
+import type { ClientAddress } from './client.ts';
 import type { Node } from './compile.ts';
 import { Query, verdict } from './message.ts';
 import { headerFlag, headerSize, plainUdpSize, rcode, recordClass, recordType } from './protocol.ts';
@@ -44,11 +45,17 @@ export class Responder {
   }
 
   /**
-   * Answers the first `length` octets of `message` into `out`, which has room for 65,535 octets.
+   * Answers the first `length` octets of `message` into `out`, which has room for the largest answer.
    *
    * @returns the size of the answer in octets, 0 where there is none to give.
    */
-  respond(message: Uint8Array, length: number, out: Uint8Array, transport: Transport): number {
+  respond(
+    message: Uint8Array,
+    length: number,
+    out: Uint8Array,
+    transport: Transport,
+    _client: ClientAddress,
+  ): number {
     const { query } = this;
     this.zone = undefined;
     this.rcode = rcode.NOERROR;

@@ -3,6 +3,7 @@
 import type { KubeObject } from '../api/meta.ts';
 import { mcsLabels } from '../api/names.ts';
 import { Catalog } from './catalog.ts';
+import { ClientAddress } from './client.ts';
 import type { ZoneForm } from './compile.ts';
 import { type Answer, makeQuery, type QueryOptions, readAnswer } from './dnsclient.ts';
 import { readServiceRecord } from './records.ts';
@@ -94,6 +95,7 @@ export class Served {
   readonly catalog = new Catalog();
   readonly responder: Responder;
   readonly zones: readonly Zone[];
+  readonly client = new ClientAddress();
   readonly #out = new Uint8Array(65_535);
 
   constructor(
@@ -132,7 +134,10 @@ export class Served {
 
   /** The octets of the answer; empty where there is none. */
   respond(message: Uint8Array, transport: Transport = 'udp'): Uint8Array {
-    return this.#out.slice(0, this.responder.respond(message, message.length, this.#out, transport));
+    return this.#out.slice(
+      0,
+      this.responder.respond(message, message.length, this.#out, transport, this.client),
+    );
   }
 
   /** Asks `name TYPE`. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { ClientAddress } from './client.ts';
 import type { Responder } from './responder.ts';
 
 /** All in milliseconds. */
@@ -40,6 +41,7 @@ export class Connection {
   readonly #responder: Responder;
   readonly #limits: ConnectionLimits;
   #state: State = { kind: 'idle' };
+  readonly #client = new ClientAddress();
   #ended = false;
   /** When the connection ends unless something happens, by performance.now(). */
   deadline: number;
@@ -48,6 +50,7 @@ export class Connection {
     this.#socket = socket;
     this.#responder = responder;
     this.#limits = limits;
+    this.#client.setText(socket.remoteAddress ?? '::');
     this.deadline = performance.now() + limits.idleMs;
     socket.on('data', chunk => this.#receive(chunk));
     socket.on('drain', () => this.#unblock());
@@ -101,7 +104,7 @@ export class Connection {
   /** @returns how far the gathered answers reach now. */
   #answer(message: Uint8Array, to: number): number {
     const place = gathered.subarray(to + prefixSize);
-    const size = this.#responder.respond(message, message.length, place, 'tcp');
+    const size = this.#responder.respond(message, message.length, place, 'tcp', this.#client);
     if (size === 0) return to;
     gathered[to] = size >> 8;
     gathered[to + 1] = size & 0xff;

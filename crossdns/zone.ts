@@ -1,3 +1,4 @@
+import { addressBytes } from './address.ts';
 import type { Service } from './catalog.ts';
 import type { Locality } from './choose.ts';
 import { type CompiledService, compileService, type Node, type ZoneForm } from './compile.ts';
@@ -5,7 +6,7 @@ import type { Query } from './message.ts';
 import { labelsToWire, nameToWire } from './name.ts';
 import { NameTable } from './nametable.ts';
 import { recordType } from './protocol.ts';
-import { addressBytes, addressRecord, RecordSet, record, textData } from './recordset.ts';
+import { addressRecord, RecordSet, record, textData } from './recordset.ts';
 import type { ServiceIndex } from './serviceindex.ts';
 
 export interface ZoneOptions {
