@@ -8,10 +8,13 @@ import { checkout, ensureTools, toolPath } from '../../lab/tools.ts';
 export const charts = ['nauti', 'nauti-agent'] as const;
 export type Chart = (typeof charts)[number];
 
+/** Values by key, such as `tunnel.cidr`. */
+export type Values = Readonly<Record<string, unknown>>;
+
 /** What a chart cannot be installed without. */
-export const required: Readonly<Record<Chart, readonly string[]>> = {
-  nauti: [],
-  'nauti-agent': ['cluster.clusterID=cluster1', 'hub.bootstraptoken=c2VjcmV0'],
+export const required: Readonly<Record<Chart, Values>> = {
+  nauti: {},
+  'nauti-agent': { 'cluster.clusterID': 'cluster1', 'hub.bootstraptoken': 'c2VjcmV0' },
 };
 
 export function chartPath(chart: Chart, ...rest: string[]): string {
@@ -24,29 +27,24 @@ export async function helm(...args: string[]): Promise<CommandResult> {
 }
 
 export interface RenderOptions {
-  /** `key=value` for --set-json where the value is JSON, for --set-string else. */
-  readonly set?: readonly string[];
+  /** All that differs from the defaults; what is required where not given. */
+  readonly values?: Values;
   readonly isUpgrade?: boolean;
 }
 
-export function templateArguments(
+function templateArguments(
   chart: Chart,
-  { set = required[chart], isUpgrade = false }: RenderOptions,
+  { values = required[chart], isUpgrade = false }: RenderOptions,
 ): string[] {
   return [
     ...['template', chart, chartPath(chart), '--namespace', 'nauti-system'],
-    ...set.flatMap(assignment => [isJson(assignment) ? '--set-json' : '--set-string', assignment]),
+    ...setArguments(values),
     ...(isUpgrade ? ['--is-upgrade'] : []),
   ];
 }
 
-function isJson(assignment: string): boolean {
-  try {
-    JSON.parse(assignment.slice(assignment.indexOf('=') + 1));
-    return true;
-  } catch {
-    return false;
-  }
+export function setArguments(values: Values): string[] {
+  return Object.entries(values).flatMap(([key, value]) => ['--set-json', `${key}=${JSON.stringify(value)}`]);
 }
 
 /** The objects that a chart makes. @throws Error with what helm says. */
@@ -63,8 +61,8 @@ export function readObjects(manifests: string): KubeObject[] {
 }
 
 /** What helm says of values that it does not take; a chart that takes them fails the test. */
-export async function refusal(chart: Chart, set: readonly string[]): Promise<string> {
-  const { code, stderr } = await helm(...templateArguments(chart, { set }));
-  if (code === 0) throw new Error(`${chart} takes ${set.join(' ')}`);
+export async function refusal(chart: Chart, values: Values): Promise<string> {
+  const { code, stderr } = await helm(...templateArguments(chart, { values }));
+  if (code === 0) throw new Error(`${chart} takes ${JSON.stringify(values)}`);
   return stderr;
 }

@@ -6,8 +6,6 @@
   value: {{ .Values.cluster.clusterID | quote }}
 - name: NAUTI_LOCAL_NAMESPACE
   value: {{ .Values.cluster.localnamespace | quote }}
-- name: NAUTI_ADDRESSES
-  value: {{ .Values.addresses | quote }}
 {{- with .Values.hub.hubURL }}
 - name: NAUTI_HUB_URL
   value: {{ . | quote }}

@@ -1,0 +1,40 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { checkout } from '../../lab/tools.ts';
+import { chartPath } from './helm.ts';
+
+/** Helm takes files of the chart's own directory only: what others own too is there as a copy. */
+const copies: readonly (readonly [original: string, copy: string])[] = [
+  ['api/crds/peers.yaml', 'helm/nauti/crds/peers.yaml'],
+  ['api/crds/exportedservices.yaml', 'helm/nauti/crds/exportedservices.yaml'],
+  ['api/crds/serviceexports.yaml', 'helm/nauti-agent/crds/serviceexports.yaml'],
+  ['api/crds/serviceimports.yaml', 'helm/nauti-agent/crds/serviceimports.yaml'],
+  ['hub/manifests/admission.yaml', 'helm/nauti/files/admission.yaml'],
+  ['hub/manifests/hub-role.yaml', 'helm/nauti/files/hub-role.yaml'],
+  ['hub/manifests/member-role.yaml', 'helm/nauti/files/member-role.yaml'],
+  ['helm/nauti-agent/templates/_helpers.tpl', 'helm/nauti/templates/_helpers.tpl'],
+];
+
+describe('copies in the charts', () => {
+  for (const [original, copy] of copies) {
+    it(`${copy} is ${original}`, async () => {
+      const wanted = await readFile(join(checkout, original), 'utf8');
+      expect(await readFile(join(checkout, copy), 'utf8'), `run: cp ${original} ${copy}`).to.equal(wanted);
+    });
+  }
+
+  it('are all that there is to copy', async () => {
+    const originals = copies.map(([original]) => original);
+    for (const directory of ['api/crds', 'hub/manifests']) {
+      for (const name of await readdir(join(checkout, directory))) {
+        if (name.endsWith('.yaml')) expect(originals).to.include(`${directory}/${name}`);
+      }
+    }
+    for (const directory of [chartPath('nauti', 'crds'), chartPath('nauti-agent', 'crds')]) {
+      for (const name of await readdir(directory)) {
+        expect(copies.map(([, copy]) => join(checkout, copy))).to.include(join(directory, name));
+      }
+    }
+  });
+});

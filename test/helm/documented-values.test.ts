@@ -1,0 +1,243 @@
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import {
+  type Chart,
+  chartPath,
+  charts,
+  helm,
+  refusal,
+  render,
+  required,
+  setArguments,
+  type Values,
+} from './helm.ts';
+import { documentedValues, valuesTable } from './values.ts';
+
+/** For each documented value another one than its default. */
+const others: Readonly<Record<Chart, Values>> = {
+  nauti: {
+    'image.repository': 'registry.example:5000/nauti',
+    'image.tag': 'v1',
+    'image.pullPolicy': 'Always',
+    'image.pullSecrets': ['pull'],
+    'cluster.hub': true,
+    'cluster.clusterID': 'centre',
+    'cluster.sharenamespace': 'shared',
+    'hub.hubURL': 'https://hub.example:6443',
+    'hub.purgeAfter': '1h',
+    'hub.replicas': 3,
+    'hub.resources': { limits: { cpu: 2 } },
+    'hub.priorityClassName': 'system-cluster-critical',
+    'hub.nodeSelector': { role: 'infra' },
+    'hub.tolerations': [{ operator: 'Exists' }],
+    'hub.affinity': { podAffinity: {} },
+    'tunnel.cidr': '10.64.0.0/10,2001:db8::/32',
+    'tunnel.clusterPrefix': 20,
+    'tunnel.clusterPrefix6': 80,
+    'tunnel.endpoint': '198.51.100.10',
+    'service.type': 'LoadBalancer',
+    'service.port': 31821,
+    'service.nodePort': 31821,
+    'service.protocol': 'UDP',
+    'service.targetPort': 31821,
+    'serviceAccount.create': false,
+    'serviceAccount.annotations': { 'example.org/role': 'a' },
+    'serviceAccount.name': 'other',
+    logLevel: 'debug',
+    'networkPolicy.enabled': true,
+    'networkPolicy.metricsFrom': [{ namespaceSelector: {} }],
+    podLabels: { team: 'a' },
+    podAnnotations: { 'example.org/note': 'b' },
+  },
+  'nauti-agent': {
+    'image.repository': 'registry.example:5000/nauti',
+    'image.tag': 'v1',
+    'image.pullPolicy': 'Never',
+    'image.pullSecrets': ['pull'],
+    'cluster.clusterID': 'eu-west.cluster2',
+    'cluster.hub': true,
+    'cluster.sharenamespace': 'shared',
+    'cluster.localnamespace': 'elsewhere',
+    'cluster.zone': 'corp.example',
+    'cluster.ispublic': true,
+    'cluster.kubeovn': true,
+    'hub.hubURL': 'https://[2001:db8::1]:6443',
+    'hub.bootstraptoken': 'b3RoZXI',
+    addresses: 'pod',
+    'tunnel.cidr': '10.113.0.0/16',
+    'tunnel.globalcidr': '10.112.0.0/12',
+    'tunnel.endpoint': '198.51.100.20',
+    'service.type': 'ClusterIP',
+    'service.port': 31821,
+    'service.nodePort': 31821,
+    'service.protocol': 'UDP',
+    'service.targetPort': 31821,
+    'serviceAccount.create': false,
+    'serviceAccount.annotations': { 'example.org/role': 'a' },
+    'serviceAccount.name': 'other',
+    logLevel: 'trace',
+    'crossdns.clusterIP': 'fd00:10:96::b',
+    'crossdns.ipFamilyPolicy': 'PreferDualStack',
+    'crossdns.zones': ['clusterset.local=endpoints', 'example.org'],
+    'crossdns.replicas': 1,
+    'crossdns.resources': { requests: { memory: '1Gi' } },
+    'crossdns.priorityClassName': '',
+    'crossdns.nodeSelector': { role: 'infra' },
+    'crossdns.tolerations': [{ operator: 'Exists' }],
+    'crossdns.affinity': { podAffinity: {} },
+    'syncer.clusterSetIP': false,
+    'syncer.replicas': 1,
+    'syncer.resources': { requests: { memory: '1Gi' } },
+    'syncer.priorityClassName': 'high',
+    'syncer.nodeSelector': { role: 'infra' },
+    'syncer.tolerations': [{ operator: 'Exists' }],
+    'syncer.affinity': { podAffinity: {} },
+    'networkPolicy.enabled': true,
+    'networkPolicy.metricsFrom': [{ namespaceSelector: {} }],
+    podLabels: { team: 'a' },
+    podAnnotations: { 'example.org/note': 'b' },
+  },
+};
+
+/** Other values without which one has no effect. */
+const needed: Readonly<Record<string, Values>> = {
+  'networkPolicy.metricsFrom': { 'networkPolicy.enabled': true },
+};
+
+/** The only values that there are, or that take another's place: their tests stand below. */
+const apart = new Set([
+  'cluster.hub of nauti',
+  'addresses of nauti-agent',
+  'hub.existingSecret of nauti-agent',
+]);
+
+const refused: Readonly<Record<Chart, Readonly<Record<string, readonly unknown[]>>>> = {
+  nauti: {
+    'image.pullPolicy': ['always'],
+    'cluster.sharenamespace': ['', 'Shared', 'a.b'],
+    'cluster.clusterID': ['', 'a_b'],
+    'hub.hubURL': ['hub:6443', 'http://hub:6443'],
+    'hub.purgeAfter': ['1d', '24'],
+    'hub.replicas': [0, '2', 1.5],
+    'tunnel.cidr': ['', '10.112.0.0', '10.112.0.0/33', 'any', '10.112.0.0/12, ::/8'],
+    logLevel: ['verbose'],
+    'tunnel.cdir': ['10.112.0.0/12'],
+    tunnels: [{}],
+  },
+  'nauti-agent': {
+    'cluster.clusterID': ['Cluster1', 'a.b.c', 'a_b', 7],
+    'cluster.hub': ['yes'],
+    'cluster.zone': ['', 'hyperos.local=ovn', 'a b'],
+    'hub.hubURL': ['hub:6443', 'http://hub:6443', 'https://user@hub'],
+    'hub.bootstraptoken': ['not a token', '"quoted"'],
+    addresses: ['secondary', 'node'],
+    'tunnel.cidr': ['10.113.0.0', 'any'],
+    'crossdns.clusterIP': ['kube-dns', '10.96.0'],
+    'crossdns.replicas': [0],
+    'crossdns.zones': ['clusterset.local', ['a b']],
+    'syncer.memory': ['1Gi'],
+  },
+};
+
+for (const chart of charts) {
+  describe(`chart ${chart}`, function () {
+    this.timeout(120_000);
+
+    it('passes helm lint --strict', async () => {
+      const set = setArguments(required[chart]);
+      const { code, stdout, stderr } = await helm('lint', '--strict', chartPath(chart), ...set);
+      expect(code, stdout + stderr).to.equal(0);
+    });
+
+    it('describes each value in values.yaml, and says the same in README.md', async () => {
+      const values = documentedValues(await readFile(chartPath(chart, 'values.yaml'), 'utf8'));
+      expect(values.filter(value => value.description === '')).to.deep.equal([]);
+      const readme = await readFile(chartPath(chart, 'README.md'), 'utf8');
+      expect(readme).to.contain(valuesTable(values));
+    });
+
+    it('has a schema for each value, and no more', async () => {
+      const values = documentedValues(await readFile(chartPath(chart, 'values.yaml'), 'utf8'));
+      const known = values.map(value => value.key).filter(key => !apart.has(`${key} of ${chart}`));
+      const tried = Object.keys(others[chart]).filter(key => !apart.has(`${key} of ${chart}`));
+      expect(tried).to.have.members(known);
+    });
+
+    it('does with each value what its description says: something, or nothing yet', async () => {
+      const values = documentedValues(await readFile(chartPath(chart, 'values.yaml'), 'utf8'));
+      for (const { key, description } of values) {
+        if (apart.has(`${key} of ${chart}`)) continue;
+        const before = { ...required[chart], ...needed[key] };
+        const plain = JSON.stringify(await render(chart, { values: before }));
+        const changed = JSON.stringify(
+          await render(chart, { values: { ...before, [key]: others[chart][key] } }),
+        );
+        if (/no effect/i.test(description)) expect(changed, key).to.equal(plain);
+        else expect(changed, key).to.not.equal(plain);
+      }
+    });
+
+    it('takes all of them together', async () => {
+      expect(await render(chart, { values: others[chart] })).to.not.deep.equal([]);
+    });
+
+    for (const [key, values] of Object.entries(refused[chart])) {
+      for (const value of values) {
+        it(`refuses ${key}=${JSON.stringify(value)}, and names it`, async () => {
+          const message = await refusal(chart, { ...required[chart], [key]: value });
+          expect(message).to.contain(key.split('.').at(-1));
+        });
+      }
+    }
+  });
+}
+
+describe('joining by the chart nauti-agent', function () {
+  this.timeout(60_000);
+
+  it('says what to run where there is no token', async () => {
+    expect(await refusal('nauti-agent', { 'cluster.clusterID': 'cluster1' })).to.contain(
+      'Cannot install as hub.bootstraptoken must be the join token of this cluster: run "kubectl nauti token create cluster1" on the hub, which prints the complete helm install line',
+    );
+  });
+
+  it('says that there must be a cluster id', async () => {
+    expect(await refusal('nauti-agent', { 'hub.bootstraptoken': 'c2VjcmV0' })).to.contain(
+      'Cannot install as cluster.clusterID must be given: add --set cluster.clusterID=<id>',
+    );
+  });
+
+  it('takes the token from a Secret that is there already', async () => {
+    const objects = await render('nauti-agent', {
+      values: { 'cluster.clusterID': 'cluster1', 'hub.existingSecret': 'given' },
+    });
+    expect(JSON.stringify(objects)).to.contain('"secretKeyRef":{"name":"given","key":"token"');
+    expect(objects.filter(object => object.metadata.name === 'nauti-join-token')).to.deep.equal([]);
+  });
+
+  it('takes one way only', async () => {
+    const values = { ...required['nauti-agent'], 'hub.existingSecret': 'given' };
+    expect(await refusal('nauti-agent', values)).to.contain(
+      'only one of hub.bootstraptoken and hub.existingSecret',
+    );
+  });
+
+  it('needs no token for an upgrade', async () => {
+    const objects = await render('nauti-agent', {
+      values: { 'cluster.clusterID': 'cluster1' },
+      isUpgrade: true,
+    });
+    expect(objects.some(object => object.metadata.name === 'nauti-hub-identity')).to.equal(true);
+  });
+
+  it('keeps the token out of everything but its Secret', async () => {
+    const objects = await render('nauti-agent');
+    const encoded = Buffer.from('c2VjcmV0').toString('base64');
+    const having = objects.filter(
+      object => /c2VjcmV0/.test(JSON.stringify(object)) || JSON.stringify(object).includes(encoded),
+    );
+    expect(having.map(object => `${object.kind} ${object.metadata.name}`)).to.deep.equal([
+      'Secret nauti-join-token',
+    ]);
+  });
+});
