@@ -1,5 +1,5 @@
 /** What the image runs: the program and its packages as JavaScript, in pieces, so that a component loads only its own. */
-import { rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
@@ -46,9 +46,30 @@ export async function bundle(output: string = distDirectory): Promise<readonly B
   });
   // Without it Node would read each file twice to find out that it is a module.
   await writeFile(join(output, 'package.json'), '{ "type": "module" }\n');
+  await copyNativePackages(output);
   return Object.entries(metafile.outputs)
     .filter(([path]) => path.endsWith('.js'))
     .map(([path, { bytes }]) => ({ name: basename(path), bytes }));
+}
+
+/**
+ * koffi has a library of the machine's own kind, which no bundle can hold. crossdns loads it where it is there: for
+ * another kind of machine than the one that builds, `npm ci` there and build there.
+ */
+async function copyNativePackages(output: string): Promise<void> {
+  const scope = join('node_modules', '@koromix');
+  const libraries = await readdir(join(root, scope)).catch(() => []);
+  if (libraries.length === 0) return;
+  for (const path of [join('node_modules', 'koffi'), ...libraries.map(name => join(scope, name))]) {
+    await cp(join(root, path), join(output, path), { recursive: true, filter: isNeededOfNative });
+  }
+}
+
+/** Without sources, documentation and the libraries for musl. */
+function isNeededOfNative(path: string): boolean {
+  return !/\/(vendor|doc|build|musl_\w+)(\/|$)|\/lib(\/|$)|\.(cc|hh|inc|md|S|asm|d\.ts)$|cnoke/.test(
+    path.slice(path.lastIndexOf('node_modules')),
+  );
 }
 
 /** Packages that are CommonJS use these, which a module does not have. */
