@@ -1,14 +1,15 @@
 /** Runs programs of the machine to their end, and says in words what became of one that failed. */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { pipeline } from 'node:stream/promises';
 
 export interface CommandOptions {
   readonly signal?: AbortSignal;
   /** Added to the environment of this process; undefined takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Text for standard input; without it the program reads an empty one. */
-  readonly input?: string;
+  /** Text or bytes for standard input; without it the program reads an empty one. */
+  readonly input?: string | AsyncIterable<Buffer>;
   /** Called with what the program writes to standard output and standard error, as it comes. */
   readonly onOutput?: (text: string) => void;
 }
@@ -74,7 +75,8 @@ export function tryRun(
     });
     // A program that ends before it has read all of its input closes the pipe: its exit code tells the rest.
     child.stdin.on('error', () => {});
-    child.stdin.end(input ?? '');
+    if (typeof input === 'object') pipeline(input, child.stdin).catch(cause => child.stdin.destroy(cause));
+    else child.stdin.end(input ?? '');
     child.on('error', cause => {
       if (signal?.aborted) return reject(signal.reason);
       reject(

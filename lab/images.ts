@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './command.ts';
+import { type ImageArchive, openArchive, thinArchive } from './image-archive.ts';
 import { type Image, writeImageLayout } from './image-layout.ts';
 import { containerdSocket, isNodeRunning } from './node.ts';
 import { runningTopology } from './registry.ts';
 import { baseImage, describeBaseImage } from './sample-images.ts';
 import { cacheDirectory, toolPath } from './tools.ts';
-import { allNodes, clusterNamed } from './topology.ts';
+import { allNodes, clusterNamed, type NodeSpec } from './topology.ts';
 
 export interface Progress {
   readonly signal?: AbortSignal;
@@ -90,31 +91,44 @@ export async function buildImage({
 }
 
 /**
- * Loads an image archive (docker-archive or oci-archive) into the nodes of a running lab.
+ * Loads an image archive into the nodes of a running lab.
+ *
+ * A node gets only what it has not got, where blobs are named by digest, as they are in what `buildImage` makes.
  *
  * @param clusters all of the running ones where not given.
  */
 export async function loadImage(
-  archive: string,
+  path: string,
   clusters?: readonly string[],
   progress: Progress = {},
 ): Promise<void> {
-  if (!existsSync(archive))
-    throw new Error(`Cannot load an image as the archive must exist: current value is ${archive}`);
+  if (!existsSync(path))
+    throw new Error(`Cannot load an image as the archive must exist: current value is ${path}`);
   const topology = await runningTopology();
   const chosen = clusters?.map(name => clusterNamed(topology, name)) ?? topology.clusters;
-  const nodes = allNodes({ ...topology, clusters: chosen });
+  const archive = await openArchive(path);
   await Promise.all(
-    nodes.map(async node => {
-      if (!(await isNodeRunning(node))) return;
-      progress.onProgress?.(`loading into ${node.name}`);
-      await run(
-        toolPath('ctr'),
-        ['--address', await containerdSocket(node), '--namespace', 'k8s.io', 'images', 'import', archive],
-        progress.signal ? { signal: progress.signal } : {},
-      );
+    allNodes({ ...topology, clusters: chosen }).map(async node => {
+      // A node that is down now has no image to miss: pods that want it say so when it comes back.
+      if (!(await isNodeRunning(node))) return progress.onProgress?.(`${node.name} is not running, left out`);
+      await loadInto(node, archive, progress);
     }),
   );
+}
+
+async function loadInto(
+  node: NodeSpec,
+  archive: ImageArchive,
+  { signal, onProgress }: Progress,
+): Promise<void> {
+  const address = ['--address', await containerdSocket(node), '--namespace', 'k8s.io'];
+  const options = signal ? { signal } : {};
+  const present = await run(toolPath('ctr'), [...address, 'content', 'ls', '--quiet'], options);
+  await run(toolPath('ctr'), [...address, 'images', 'import', '-'], {
+    ...options,
+    input: thinArchive(archive, new Set(present.split('\n'))),
+  });
+  onProgress?.(`loaded into ${node.name}`);
 }
 
 function buildahDirectory(): string {

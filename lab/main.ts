@@ -96,7 +96,7 @@ program
 
 program
   .command('load-image')
-  .description('load an image archive (docker save, or OCI) into the nodes')
+  .description('load an image archive (OCI or docker save, uncompressed) into the nodes')
   .argument('<tar>')
   .option('--cluster <names>', 'only into these clusters, separated by commas', commaSeparated)
   .action(async (tar: string, { cluster }) => {
