@@ -39,6 +39,7 @@ export const headerFlag = {
   AA: 0x0400,
   TC: 0x0200,
   RD: 0x0100,
+  OPCODE: 0x7800,
 } as const;
 
 export const headerSize = 12;
