@@ -73,6 +73,7 @@ export async function createJoinToken(request: JoinTokenRequest): Promise<JoinTo
   const secret = await client.create(secrets, owned(joinSecret(place, token)), { signal });
   const bootstrap = {
     ...({ version: 1, url, ca, namespace: place.namespace, id: place.id, secret: token.name } as const),
+    expiresAt: expiresAt.toISOString(),
     token: await boundToken(request, secret),
   };
   await client.patch(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { clusterId, dnsLabel, dnsSubdomain } from '../api/legal-names.ts';
+import { clusterId, dnsLabel, dnsSubdomain, timestamp } from '../api/legal-names.ts';
 import { checked, objectOf, textThat, UnreadableError, type ValueOf } from '../api/parse.ts';
 import { MembershipError } from './membership-error.ts';
 
@@ -15,6 +15,8 @@ const shape = objectOf({
   id: clusterId,
   /** The Secret on the hub that the token is bound to, and ends with; also the name of its RoleBinding. */
   secret: dnsSubdomain,
+  /** When it ends if it is not used, RFC 3339, by the hub's clock. */
+  expiresAt: timestamp,
   /** A ServiceAccount token of the hub. */
   token: textThat('a token', text => /^[\x21-\x7e]+$/.test(text), 16 * 1024),
 });
@@ -59,11 +61,6 @@ function malformed(detail?: string): MembershipError {
 /** Tells join tokens apart without keeping one. */
 export function fingerprintOf(token: BootstrapToken): string {
   return createHash('sha256').update(token.token).digest('hex').slice(0, 32);
-}
-
-/** When the token ends by itself, in epoch milliseconds of the hub's clock; undefined where it does not say. */
-export function expiryOf(jwt: string): number | undefined {
-  return claimsOf(jwt).exp;
 }
 
 /** How long a token of the hub lives from its making, in milliseconds, whatever our own clock says. */

@@ -6,7 +6,7 @@ import { Backoff } from '../kube/backoff.ts';
 import { KubeClient, KubeError } from '../kube/client.ts';
 import { microTime } from '../kube/lease.ts';
 import type { Logger } from '../process/log.ts';
-import { type BootstrapToken, decodeBootstrapToken, expiryOf, fingerprintOf } from './bootstrap-token.ts';
+import { type BootstrapToken, decodeBootstrapToken, fingerprintOf } from './bootstrap-token.ts';
 import { type Identity, IdentitySecret } from './identity.ts';
 import { Membership } from './membership.ts';
 import { howToJoin, MembershipError } from './membership-error.ts';
@@ -216,28 +216,42 @@ async function retryUnreachable<T>(
 /** What the hub's refusal of a join means; undefined where trying again may help. */
 function explain(error: KubeError, token: BootstrapToken): Error | undefined {
   const again = howToJoin(token.id);
-  if (error.status === 401) {
-    const expiry = expiryOf(token.token);
-    return expiry !== undefined && expiry < Date.now()
-      ? new MembershipError(
-          'expired',
-          `Cannot join the hub as the join token must be used before ${new Date(expiry).toISOString()}: ${again}`,
-          { cause: error },
-        )
-      : new MembershipError(
-          'spent',
-          `Cannot join the hub as the join token must be unused and this hub's, and it was used, revoked, or is another's: ${again}`,
-          { cause: error },
-        );
-  }
-  if (error.status === 403 || error.status === 404) {
+  if (isUnverified(error)) {
     return new MembershipError(
-      error.status === 403 ? 'spent' : 'refused',
-      `Cannot join the hub as the join token of ${token.id} must be allowed to, and it is no longer: ${again}`,
+      'unverified',
+      `Cannot join the hub as its API server must show a certificate of the CA in the join token, for the address at which it is reached: ${error.message}`,
       { cause: error },
     );
   }
-  return undefined;
+  if (error.status === 404) {
+    return new MembershipError(
+      'refused',
+      `Cannot join the hub as ${token.id} must be known to it, and was removed: ${again}`,
+      { cause: error },
+    );
+  }
+  if (error.status !== 401 && error.status !== 403) return undefined;
+  if (Date.parse(token.expiresAt) < Date.now()) {
+    return new MembershipError(
+      'expired',
+      `Cannot join the hub as the join token must be used before ${token.expiresAt}: ${again}`,
+      { cause: error },
+    );
+  }
+  return new MembershipError(
+    'spent',
+    `Cannot join the hub as the join token must be unused and this hub's, and it was used, revoked, or is another's: ${again}`,
+    { cause: error },
+  );
+}
+
+/** Whether the server's certificate was refused; codes of OpenSSL and of Node's own check of the name. */
+function isUnverified(error: KubeError): boolean {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code !== undefined && /CERT|ERR_TLS|UNABLE_TO_VERIFY/.test(code)) return true;
+  }
+  return false;
 }
 
 function foreign(clusterId: string, tokenId: string): MembershipError {

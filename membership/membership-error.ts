@@ -10,8 +10,10 @@ export type MembershipProblem =
   | 'expired'
   /** The token was used, revoked, or was never this hub's. */
   | 'spent'
-  /** The hub knows the token, but does not let it join. */
-  | 'refused';
+  /** The cluster was removed from the hub after its token was made. */
+  | 'refused'
+  /** Who answers at the hub's URL is not who the token's CA vouches for. */
+  | 'unverified';
 
 /** Its message never has a part of a token. */
 export class MembershipError extends Error {
