@@ -42,7 +42,8 @@ function chooseSteps(names: readonly string[]): readonly Step[] {
 
 async function runStep(step: Step): Promise<SuiteResult> {
   if (step.kind !== 'tests') {
-    const failed = (await run(step.command, step.kind === 'prepare' ? 2_400_000 : 300_000)) === 0 ? 0 : 1;
+    const limitMs = step.kind === 'prepare' ? 2_400_000 : (step.timeoutMs ?? 300_000);
+    const failed = (await run(step.command, limitMs)) === 0 ? 0 : 1;
     const passed = step.kind === 'check' && failed === 0 ? 1 : 0;
     return { passed, failed, failures: failed === 0 ? [] : [step.name] };
   }

@@ -1,7 +1,12 @@
 /** What the gate runs, in order: quick checks first, what needs a lab last. */
 export type Step =
   | { readonly kind: 'prepare'; readonly name: string; readonly command: readonly string[] }
-  | { readonly kind: 'check'; readonly name: string; readonly command: readonly string[] }
+  | {
+      readonly kind: 'check';
+      readonly name: string;
+      readonly command: readonly string[];
+      readonly timeoutMs?: number;
+    }
   | {
       readonly kind: 'tests';
       readonly name: string;
@@ -23,18 +28,22 @@ export const steps: readonly Step[] = [
     ],
     timeoutMs: 300_000,
   },
-  { kind: 'prepare', name: 'tools of the lab', command: [node, 'lab/main.ts', 'tools'] },
-  {
-    kind: 'tests',
-    name: 'ovsdb-client',
-    files: ['ovsdb-client/**/*.test.ts'],
-    timeoutMs: 300_000,
-  },
+  { kind: 'prepare', name: 'packages', command: [node, 'test/gate/packages.ts'] },
+  { kind: 'prepare', name: 'tools and images', command: [node, 'lab/main.ts', 'tools', '--all'] },
+  { kind: 'tests', name: 'ovsdb-client', files: ['ovsdb-client/**/*.test.ts'], timeoutMs: 300_000 },
   {
     kind: 'tests',
     name: 'integration',
     files: ['test/{integration,helm}/**/*.test.ts'],
     timeoutMs: 900_000,
   },
+  // Takes the lab down in the end, so before those that want it up.
+  { kind: 'tests', name: 'lab', files: ['test/lab/**/*.test.ts'], timeoutMs: 600_000 },
+  // Installs on the lab; what it prints at its end is what a user sees.
+  { kind: 'check', name: 'demo', command: [node, 'demo/main.ts'], timeoutMs: 900_000 },
   { kind: 'tests', name: 'end to end', files: ['test/e2e/**/*.test.ts'], timeoutMs: 900_000 },
+  // A developer goes on with the lab; a machine of CI is left as it was.
+  ...(process.env.CI === undefined
+    ? []
+    : [{ kind: 'check' as const, name: 'lab down', command: [node, 'lab/main.ts', 'down'] }]),
 ];
