@@ -89,7 +89,8 @@ program
   .passThroughOptions()
   .allowUnknownOption()
   .helpOption(false)
-  .action(async (cluster: string, args: string[]) => {
+  .action(async (cluster: string, words: string[]) => {
+    const args = words[0] === '--' ? words.slice(1) : words;
     const { name } = clusterNamed(await runningTopology(), cluster);
     await become(toolPath('kubectl'), ['--kubeconfig', kubeconfigPath(name), ...args]);
   });
@@ -123,7 +124,8 @@ program
   .argument('<node>')
   .argument('[command...]')
   .passThroughOptions()
-  .action(async (node: string, command: string[]) => {
+  .action(async (node: string, words: string[]) => {
+    const command = words[0] === '--' ? words.slice(1) : words;
     const inside = await commandInNode(
       nodeNamed(await runningTopology(), node),
       command.length > 0 ? command : ['bash'],

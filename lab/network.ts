@@ -4,6 +4,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, tryRun } from './command.ts';
 import { machineDevice, type NamespacePlan, namespacePrefix } from './network-plan.ts';
+import { nodeNetwork } from './topology.ts';
 import { until } from './until.ts';
 
 /** Where ip(8) keeps named network namespaces. */
@@ -19,6 +20,29 @@ export async function applyNetwork(plans: readonly NamespacePlan[]): Promise<voi
   // Devices first, for all namespaces: settings name devices whose other end another namespace makes.
   for (const plan of plans) await ensureLinks(plan);
   for (const plan of plans) await applySettings(plan);
+}
+
+/** @throws Error where the machine uses addresses of the nodes' network for something else. */
+export async function checkAddresses(): Promise<void> {
+  const routes = JSON.parse(await run('ip', ['-j', '-4', 'route', 'show', 'table', 'all'])) as Route[];
+  const foreign = conflictingRoute(routes);
+  if (foreign === undefined) return;
+  throw new Error(
+    `Cannot use ${nodeNetwork.machine}/${nodeNetwork.prefixLength} for the lab as this machine must not use it itself: ` +
+      `it has a route to ${foreign.dst} by ${foreign.dev}`,
+  );
+}
+
+/** What `ip -j route` tells of a route. */
+interface Route {
+  readonly dst: string;
+  readonly dev?: string;
+}
+
+/** A route into the nodes' network that is not the lab's own. */
+export function conflictingRoute(routes: readonly Route[]): Route | undefined {
+  const network = nodeNetwork.machine.split('.').slice(0, 3).join('.');
+  return routes.find(({ dst, dev }) => dst.startsWith(`${network}.`) && dev !== machineDevice);
 }
 
 async function ensureNamespace(name: string): Promise<void> {

@@ -7,7 +7,7 @@ import {
   prepareCluster,
   startClusterControlPlane,
 } from './lab-cluster.ts';
-import { applyNetwork } from './network.ts';
+import { applyNetwork, checkAddresses } from './network.ts';
 import { planNetwork } from './network-plan.ts';
 import { type NodeImages, startNode } from './node.ts';
 import { ensureNodeImages } from './node-image-store.ts';
@@ -83,6 +83,7 @@ async function decideTopology({
     await writeRecord(topology, state.record.since);
     return topology;
   }
+  await checkAddresses();
   // Whatever is left of a lab that died would be in the way.
   await removeLab(state.kind === 'dead' ? state.record : undefined, signal);
   const topology = describeTopology(podNetworks ?? 'routed', clusters);
@@ -143,7 +144,8 @@ async function bringUpCluster(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const say = (text: string) => {
-    step.output = text;
+    // Without a terminal there is nothing but lines, of all clusters, one after another.
+    step.output = process.stdout.isTTY ? text : `${cluster.name}: ${text}`;
   };
   say('certificates');
   await prepareCluster(cluster);
