@@ -1,0 +1,108 @@
+/** What the demo shows: nginx runs in one cluster and is reached by name from another. */
+import { until } from '../lab/until.ts';
+import type { Cluster } from './cluster.ts';
+
+export const exampleUrl = 'http://nginx-svc.default.svc.hyperos.local';
+export const clientPod = 'toolbox';
+
+const nginx = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: nginx, namespace: default }
+spec:
+  selector: { matchLabels: { app: nginx } }
+  template:
+    metadata: { labels: { app: nginx } }
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: nginx
+          image: nauti-lab/nginx:1
+          imagePullPolicy: IfNotPresent
+          ports: [{ containerPort: 80 }]
+          readinessProbe: { httpGet: { port: 80 }, periodSeconds: 1 }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: nginx-svc, namespace: default }
+spec:
+  selector: { app: nginx }
+  ports: [{ port: 80 }]
+`;
+
+const nginxExport = `
+apiVersion: multicluster.x-k8s.io/v1beta1
+kind: ServiceExport
+metadata: { name: nginx-svc, namespace: default }
+`;
+
+const client = `
+apiVersion: v1
+kind: Pod
+metadata: { name: ${clientPod}, namespace: default }
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: toolbox
+      image: nauti-lab/toolbox:1
+      imagePullPolicy: IfNotPresent
+      command: [sleep, infinity]
+`;
+
+export async function deployNginx(cluster: Cluster): Promise<void> {
+  await cluster.apply(nginx);
+  await cluster.rolledOut('default', ['nginx']);
+}
+
+/** Exports the Service and waits until the hub has it. */
+export async function exportNginx(cluster: Cluster): Promise<void> {
+  await cluster.apply(nginxExport);
+  await cluster.kubectl([
+    'wait',
+    'serviceexport/nginx-svc',
+    '-n',
+    'default',
+    '--for=condition=Ready',
+    '--timeout=60s',
+  ]);
+}
+
+/** A pod with curl that uses nothing but its cluster's DNS. */
+export async function startClient(cluster: Cluster): Promise<void> {
+  await cluster.apply(client);
+  await cluster.kubectl([
+    'wait',
+    `pod/${clientPod}`,
+    '-n',
+    'default',
+    '--for=condition=Ready',
+    '--timeout=60s',
+  ]);
+}
+
+/** @returns the page, once the name answers. */
+export async function curlNginx(cluster: Cluster): Promise<string> {
+  let last = '';
+  return until(
+    async () => {
+      const command = ['curl', '--silent', '--show-error', '--fail', '--max-time', '5', exampleUrl];
+      const { code, stdout, stderr } = await cluster.tryKubectl([
+        'exec',
+        '-n',
+        'default',
+        clientPod,
+        '--',
+        ...command,
+      ]);
+      last = stderr.trim();
+      return code === 0 && stdout;
+    },
+    {
+      what: `an answer of ${exampleUrl} in ${cluster.name}`,
+      timeout: 60_000,
+      interval: 250,
+      signal: cluster.signal,
+      detail: () => last,
+    },
+  );
+}

@@ -1,0 +1,130 @@
+/** Installs Nauti into clusters of the lab as its users would: by its charts and by `kubectl nauti`. */
+import { join } from 'node:path';
+import { clustersetZone, componentNamespace, defaultZone, shareNamespace } from '../api/names.ts';
+import { checkout } from '../lab/tools.ts';
+import { until } from '../lab/until.ts';
+import type { Cluster } from './cluster.ts';
+import { forwardZones } from './corefile.ts';
+import type { NautiImage } from './image.ts';
+import { createJoinToken } from './join-token.ts';
+
+/** kube-dns's + 1. */
+export const crossdnsAddress = '10.96.0.11';
+
+export type OnProgress = (ready: number, wanted: number) => void;
+
+/** Installs the hub's chart, or upgrades it, and waits until the hub works. */
+export async function installHub(
+  hub: Cluster,
+  { url, image, onProgress }: { url: string; image: NautiImage; onProgress?: OnProgress },
+): Promise<void> {
+  await mendRelease(hub, 'nauti');
+  await installChart(hub, 'nauti', { ...imageValues(image), hub: { hubURL: url } });
+  await hub.rolledOut(componentNamespace, ['nauti-hub'], onProgress);
+  await until(async () => (await hub.tryKubectl(['get', 'peer', 'hub', '-n', shareNamespace])).code === 0, {
+    what: 'the hub making its Peer',
+    timeout: 60_000,
+    signal: hub.signal,
+  });
+}
+
+export interface JoinOptions {
+  readonly hub: Cluster;
+  /** Of the hub's API server. */
+  readonly url: string;
+  readonly image: NautiImage;
+  readonly onProgress?: OnProgress;
+}
+
+/** Makes a cluster a member under its name, unless it is one, and waits until hub and cluster say so. */
+export async function joinCluster(
+  cluster: Cluster,
+  { hub, url, image, onProgress }: JoinOptions,
+): Promise<void> {
+  await mendRelease(cluster, 'nauti-agent');
+  const isMember = (await hasIdentity(cluster)) && (await isKnown(hub, cluster.name));
+  const token = isMember ? undefined : await createJoinToken(hub, cluster.name);
+  await installChart(cluster, 'nauti-agent', {
+    ...imageValues(image),
+    cluster: { clusterID: cluster.name },
+    hub: { hubURL: url, ...(token !== undefined && { bootstraptoken: token }) },
+    crossdns: { clusterIP: crossdnsAddress },
+  });
+  await cluster.rolledOut(componentNamespace, ['nauti-syncer', 'nauti-crossdns'], onProgress);
+  await until(() => isAlive(hub, cluster.name), {
+    what: `${cluster.name} becoming a member of the hub`,
+    timeout: 60_000,
+    interval: 250,
+    signal: cluster.signal,
+  });
+}
+
+/** Lets the cluster's CoreDNS forward both zones to crossdns. */
+export async function forwardClusterDns(cluster: Cluster): Promise<void> {
+  const before = JSON.parse(
+    await cluster.kubectl(['get', 'configmap', 'coredns', '-n', 'kube-system', '-o', 'json']),
+  ) as { data: { Corefile: string } };
+  const after = forwardZones(before.data.Corefile, [defaultZone, clustersetZone], crossdnsAddress);
+  if (after === before.data.Corefile) return;
+  const patch = JSON.stringify({ data: { Corefile: after } });
+  await cluster.kubectl([
+    'patch',
+    'configmap',
+    'coredns',
+    '-n',
+    'kube-system',
+    '--type=merge',
+    '--patch',
+    patch,
+  ]);
+  // CoreDNS would see it by itself, but only a minute later.
+  await cluster.kubectl(['rollout', 'restart', 'deployment/coredns', '-n', 'kube-system']);
+  await cluster.rolledOut('kube-system', ['coredns']);
+}
+
+function imageValues({ repository, tag, id }: NautiImage): object {
+  return { image: { repository, tag }, podAnnotations: { 'nauti.io/image': id } };
+}
+
+/** Values go by standard input: a command line can be read by others of the machine. */
+async function installChart(cluster: Cluster, chart: string, values: object): Promise<void> {
+  await cluster.helm(
+    [
+      ...['upgrade', '--install', chart, join(checkout, 'helm', chart), '--namespace', componentNamespace],
+      ...['--create-namespace', '--reset-then-reuse-values', '--values', '-'],
+    ],
+    JSON.stringify(values),
+  );
+}
+
+/** Helm refuses to go on where it was interrupted. */
+async function mendRelease(cluster: Cluster, chart: string): Promise<void> {
+  const { code, stdout } = await cluster.tryHelm(['status', chart, '-n', componentNamespace, '-o', 'json']);
+  if (code !== 0) return;
+  const { info } = JSON.parse(stdout) as { info: { status: string } };
+  if (info.status === 'pending-install' || info.status === 'uninstalling') {
+    await cluster.helm(['uninstall', chart, '-n', componentNamespace, '--no-hooks']);
+  } else if (info.status.startsWith('pending-')) {
+    await cluster.helm(['rollback', chart, '-n', componentNamespace]);
+  }
+}
+
+async function hasIdentity(cluster: Cluster): Promise<boolean> {
+  const { stdout } = await cluster.tryKubectl([
+    ...['get', 'secret', 'nauti-hub-identity', '-n', componentNamespace],
+    ...['-o', 'jsonpath={.data.*}', '--ignore-not-found'],
+  ]);
+  return stdout !== '';
+}
+
+async function isKnown(hub: Cluster, id: string): Promise<boolean> {
+  return (await hub.tryKubectl(['get', 'serviceaccount', `member-${id}`, '-n', shareNamespace])).code === 0;
+}
+
+async function isAlive(hub: Cluster, id: string): Promise<boolean> {
+  const { stdout } = await hub.tryKubectl([
+    ...['get', 'peer', id, '-n', shareNamespace, '--ignore-not-found'],
+    ...['-o', 'jsonpath={.status.conditions[?(@.type=="Alive")].status}'],
+  ]);
+  return stdout === 'True';
+}
