@@ -4,7 +4,7 @@
  * not matter.
  */
 
-import { headerFlag, rcode, recordType } from './protocol.ts';
+import { headerFlag, rcode, recordType, typeText } from './protocol.ts';
 
 export interface QueryOptions {
   readonly id?: number;
@@ -98,7 +98,7 @@ export function readAnswer(octets: Uint8Array): Answer {
   ];
   const question = Array.from({ length: questions }, () => {
     const name = reader.name();
-    const type = typeName(reader.u16());
+    const type = typeText(reader.u16());
     reader.u16();
     return `${name} ${type}`;
   });
@@ -197,8 +197,8 @@ class Reader {
       return { edns: { udpSize: cls, extendedRcode: ttl >>> 24, version, flags: ttl & 0xffff, options } };
     }
     const data = this.#data(type, end);
-    if (this.#at !== end) throw new Error(`Cannot read the answer as a ${typeName(type)} record is too long`);
-    return { line: `${owner} ${ttl} ${cls === 1 ? 'IN' : `CLASS${cls}`} ${typeName(type)} ${data}` };
+    if (this.#at !== end) throw new Error(`Cannot read the answer as a ${typeText(type)} record is too long`);
+    return { line: `${owner} ${ttl} ${cls === 1 ? 'IN' : `CLASS${cls}`} ${typeText(type)} ${data}` };
   }
 
   #data(type: number, end: number): string {
@@ -229,10 +229,6 @@ class Reader {
     this.#at = end;
     return octets;
   }
-}
-
-function typeName(type: number): string {
-  return Object.entries(recordType).find(([, value]) => value === type)?.[0] ?? `TYPE${type}`;
 }
 
 function ipv6Text(octets: Buffer): string {

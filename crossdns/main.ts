@@ -1,19 +1,11 @@
 import { defineComponent, type ProcessContext } from '../process/component.ts';
-import type { Logger } from '../process/log.ts';
-import type { OptionValues } from '../process/options.ts';
 import { whenAborted } from './abort.ts';
+import { Answering, type AnsweringSettings } from './answering.ts';
 import { Catalog } from './catalog.ts';
-import type { DnsListener } from './listener.ts';
+import { Feed } from './feed.ts';
+import { followSettings } from './livesettings.ts';
+import { registerGauge, registerQueryMetrics } from './metrics.ts';
 import { options } from './options.ts';
-import { Responder } from './responder.ts';
-import { ServiceIndex } from './serviceindex.ts';
-import { openSource } from './sources/open.ts';
-import { loadSyscalls, type Syscalls } from './syscalls.ts';
-import { defaultTcpLimits, listenTcp } from './tcp.ts';
-import { listenUdp } from './udp.ts';
-import { Zone } from './zone.ts';
-
-type Options = OptionValues<typeof options>;
 
 export const crossdns = defineComponent({
   name: 'crossdns',
@@ -27,85 +19,45 @@ Try it without a cluster, from a directory of manifests:
   run,
 });
 
-async function run(settings: Options, context: ProcessContext): Promise<void> {
-  const { log, signal, probes } = context;
+async function run(settings: AnsweringSettings, context: ProcessContext): Promise<void> {
+  const { log, signal, probes, metrics } = context;
   const catalog = new Catalog();
-  const responder = new Responder(openZones(settings, catalog), { udpSize: settings.udpSize });
-  const sources = await Promise.all(
-    settings.source.map(source =>
-      openSource(source, settings.kubeconfig, { catalog, localNamespace: settings.localNamespace, log }),
-    ),
-  );
-  for (const source of sources) {
-    probes.ready(source.name, () => source.synced || 'has not been read yet');
-  }
-  // Before the sources are read, so that an address that cannot be had ends the process at once.
-  const listeners = await listenAll(settings, responder, context);
-  const stopSources = new AbortController();
-  const running = Promise.all(sources.map(source => source.run(stopSources.signal)));
+  const answering = await Answering.open(settings, catalog, log);
+  const feed = await Feed.open(settings, catalog, log);
+  feed.registerMetrics(metrics);
+  registerGauge(metrics, 'nauti_dns_tcp_connections', 'Open TCP connections.', () => answering.connections);
+  const zones = settings.zone.map(zone => zone.name);
+  registerQueryMetrics(metrics, zones, () => answering.responder.stats);
+  probes.ready('data', () => answering.responder.ready || `not read yet: ${feed.missing.join(', ')}`);
+  probes.ready('stopping', () => !signal.aborted || 'was told to stop');
+
+  // Before the data is there, so that an address that cannot be had ends the process at once.
+  await answering.listen(false);
+  const stopFeed = new AbortController();
+  const work = Promise.all([
+    feed.run(stopFeed.signal, () => {
+      answering.responder.ready = true;
+    }),
+    settings.settings &&
+      followSettings(settings.settings, settings, {
+        log,
+        signal: stopFeed.signal,
+        apply: live => answering.change(live),
+      }),
+  ]);
   try {
-    const stopped = whenAborted(signal);
-    await Promise.race([running, stopped, becomeReady()]);
-    // A source that ends before it is asked to has failed.
-    await Promise.race([running, stopped]);
+    // Work that ends before it is asked to has failed.
+    await Promise.race([work, whenAborted(signal)]);
+    if (signal.aborted) await lameduck(settings.lameduck);
   } finally {
     // Answering ends before the data does.
-    await Promise.all(listeners.map(listener => listener.close()));
-    stopSources.abort();
-    await running;
-  }
-
-  async function becomeReady(): Promise<void> {
-    await Promise.all(sources.map(source => source.untilSynced(stopSources.signal)));
-    responder.ready = true;
-    log.info({ services: catalog.size }, 'all sources read, answering');
+    await answering.close();
+    stopFeed.abort();
+    await work;
   }
 }
 
-/** Zones that follow the catalog. */
-function openZones(settings: Options, catalog: Catalog): Zone[] {
-  const index = new ServiceIndex(catalog);
-  const { ttl, negativeTtl } = settings;
-  const zones = settings.zone.map(
-    ({ name, form }, i) =>
-      new Zone(
-        {
-          name,
-          form,
-          ttl: Math.floor(ttl / 1000),
-          negativeTtl: Math.floor(negativeTtl / 1000),
-          locality: { cluster: settings.clusterId, zone: settings.topologyZone },
-          nameServers: settings.nameServerAddress,
-        },
-        i,
-        index,
-      ),
-  );
-  catalog.subscribe(() => {
-    for (const zone of zones) zone.touch();
-  });
-  return zones;
-}
-
-async function listenAll(
-  settings: Options,
-  responder: Responder,
-  { log }: ProcessContext,
-): Promise<DnsListener[]> {
-  const syscalls = findSyscalls(settings, log);
-  const listeners: DnsListener[] = [];
-  for (const address of settings.listen) {
-    const udp = await listenUdp(address, { responder, log, syscalls });
-    listeners.push(udp, await listenTcp(udp.address, responder, defaultTcpLimits, log));
-    log.info({ address: udp.address, zones: settings.zone }, 'listening');
-  }
-  return listeners;
-}
-
-function findSyscalls(settings: Options, log: Logger): Syscalls | undefined {
-  if (settings.udpIo === 'node') return undefined;
-  const found = loadSyscalls();
-  if (!('missing' in found)) return found;
-  log.info({ reason: found.missing }, 'no batches of datagrams, each goes through Node');
-  return undefined;
+/** Others take a while to notice that we are no longer ready; until then they send us queries. */
+function lameduck(milliseconds: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, milliseconds));
 }

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { clustersetZone, defaultZone, shareNamespace } from '../api/names.ts';
+import { type Cidr, parseCidr } from '../ipam/cidr.ts';
 import type { OptionSet, Parser } from '../process/options.ts';
 import {
   clusterId,
@@ -36,7 +37,70 @@ const ipAddress: Parser<string> = {
   parse: value => (isIP(value) === 0 ? undefined : value),
 };
 
+const cidr: Parser<Cidr> = {
+  expected: 'a network such as 10.0.0.0/8 or fd00::/8',
+  parse: parseCidr,
+};
+
+const share: Parser<number> = {
+  expected: 'a number from 0 to 1',
+  parse: value => (/^(0|1|0?\.\d{1,9}|1\.0+)$/.test(value) ? Number(value) : undefined),
+};
+
+/** Networks whose addresses nobody outside can be reached at, so that forging them harms nobody outside. */
+const privateNetworks =
+  '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,127.0.0.0/8,fc00::/7,fe80::/10,::1/128';
+
+/** Options that a file of settings may change while the server runs. */
+export const liveOptions = {
+  rateLimit: {
+    flag: 'rate-limit',
+    placeholder: 'NUMBER',
+    description:
+      'answers a second over UDP to one network of clients (IPv4 /24, IPv6 /56); what goes over is sent to TCP; 0 is no limit',
+    parser: integer(0, 10_000_000),
+    default: '2000',
+  },
+  rateLimitExempt: {
+    flag: 'rate-limit-exempt',
+    placeholder: 'CIDR',
+    description: 'a network without that limit',
+    parser: cidr,
+    default: privateNetworks,
+    repeatable: true,
+  },
+  tcpConnections: {
+    flag: 'tcp-connections',
+    placeholder: 'NUMBER',
+    description: 'TCP connections at a time; the one that is idle longest gives way',
+    parser: integer(1, 100_000),
+    default: '1000',
+  },
+  tcpConnectionsPerClient: {
+    flag: 'tcp-connections-per-client',
+    placeholder: 'NUMBER',
+    description: 'TCP connections at a time from one address',
+    parser: integer(1, 100_000),
+    default: '100',
+  },
+  tcpIdle: {
+    flag: 'tcp-idle',
+    placeholder: 'DURATION',
+    description: 'how long a TCP connection may be without a query',
+    parser: duration,
+    default: '10s',
+  },
+  queryLog: {
+    flag: 'query-log',
+    placeholder: 'SHARE',
+    description: 'share of the queries that is logged, from 0 (none) to 1 (all)',
+    parser: share,
+    default: '0',
+  },
+} as const satisfies OptionSet;
+
 export const options = {
+  ...liveOptions,
   source: {
     flag: 'source',
     placeholder: 'SOURCE',
@@ -111,6 +175,40 @@ export const options = {
     parser: ipAddress,
     default: '',
     repeatable: true,
+  },
+  settings: {
+    flag: 'settings',
+    placeholder: 'FILE',
+    description: `file with settings that may change while it runs (YAML): ${Object.values(liveOptions)
+      .map(option => option.flag)
+      .join(', ')}`,
+    parser: path,
+  },
+  snapshot: {
+    flag: 'snapshot',
+    placeholder: 'FILE',
+    description: 'file that keeps what is known, to answer from after a restart',
+    parser: path,
+  },
+  nsid: {
+    flag: 'nsid',
+    placeholder: 'TEXT',
+    description: 'name of this server for clients that ask for it (RFC 5001)',
+    parser: text,
+  },
+  cookieSecretFile: {
+    flag: 'cookie-secret-file',
+    placeholder: 'FILE',
+    description:
+      'secrets of DNS cookies, 32 hexadecimal digits a line, the one in use first; all servers behind one address need the same; without it one is made up at the start',
+    parser: path,
+  },
+  lameduck: {
+    flag: 'lameduck',
+    placeholder: 'DURATION',
+    description: 'how long it goes on to answer after it was told to stop, no longer ready',
+    parser: duration,
+    default: '0',
   },
   udpIo: {
     flag: 'udp-io',

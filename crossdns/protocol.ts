@@ -49,3 +49,9 @@ export const maxName = 255;
 
 /** Largest UDP message to a client that did not say otherwise (RFC 1035 section 4.2.1). */
 export const plainUdpSize = 512;
+
+/** The text of a type: `AAAA`, or `TYPE1000` for one that we have no name for (RFC 3597 section 5). */
+export function typeText(type: number): string {
+  for (const [text, number] of Object.entries(recordType)) if (number === type) return text;
+  return `TYPE${type}`;
+}

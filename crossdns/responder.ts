@@ -6,8 +6,10 @@ import type { Node } from './compile.ts';
 import { type CookieBaker, cookieVerdict } from './cookie.ts';
 import { Query, verdict } from './message.ts';
 import { plainUdpSize, rcode, recordClass, recordType } from './protocol.ts';
+import { QueryLog } from './querylog.ts';
 import type { RateLimiter } from './ratelimit.ts';
 import type { RecordSet } from './recordset.ts';
+import { QueryStats } from './stats.ts';
 import type { Zone } from './zone.ts';
 
 export interface ResponderOptions {
@@ -20,6 +22,7 @@ export interface ResponderOptions {
   readonly limiter?: RateLimiter | undefined;
   /** How long a TCP connection may be idle, in milliseconds, for clients that ask (RFC 7828). */
   readonly tcpIdleMs?: number;
+  readonly queryLog?: QueryLog;
 }
 
 /** How a message came; the size of its answer depends on it. */
@@ -46,6 +49,8 @@ export class Responder implements Outcome {
   ready = false;
   /** Milliseconds of performance.now(), set by whoever calls; as exact as limits on rates need it. */
   now = 0;
+  readonly stats: QueryStats;
+  readonly queryLog: QueryLog;
   zone: Zone | undefined;
   rcode = 0;
   rateLimited = false;
@@ -63,6 +68,8 @@ export class Responder implements Outcome {
   constructor(zones: readonly Zone[], options: ResponderOptions) {
     // Of zones inside each other the longest is the one that a name belongs to (RFC 1034 section 4.3.2).
     this.#zones = [...zones].sort((a, b) => b.labelCount - a.labelCount);
+    this.stats = new QueryStats(zones.length);
+    this.queryLog = options.queryLog ?? new QueryLog();
     this.#udpSize = options.udpSize;
     this.#cookies = options.cookies;
     this.#limiter = options.limiter;
@@ -94,6 +101,28 @@ export class Responder implements Outcome {
     transport: Transport,
     client: ClientAddress,
   ): number {
+    const size = this.#respond(message, length, out, transport, client);
+    this.#count(length, size, transport, client);
+    return size;
+  }
+
+  #count(length: number, size: number, transport: Transport, client: ClientAddress): void {
+    const { stats, queryLog } = this;
+    const zone = this.zone === undefined ? 0 : this.zone.index + 1;
+    stats.count(zone, transport, client.family, this.query.type, this.rcode, length, size);
+    if (this.#writer.truncated) stats.countTruncated();
+    if (this.rateLimited) stats.countRateLimited();
+    if (this.cookie >= 0) stats.countCookie(this.cookie);
+    if (queryLog.sample > 0) queryLog.write(this, size, transport, client);
+  }
+
+  #respond(
+    message: Uint8Array,
+    length: number,
+    out: Uint8Array,
+    transport: Transport,
+    client: ClientAddress,
+  ): number {
     const { query } = this;
     const writer = this.#writer;
     this.zone = undefined;
@@ -101,8 +130,8 @@ export class Responder implements Outcome {
     this.rateLimited = false;
     this.cookie = -1;
     const read = query.read(message, length);
-    if (read === verdict.drop) return 0;
     writer.begin(message, out);
+    if (read === verdict.drop) return 0;
     if (read !== verdict.answer) {
       if (transport === 'udp' && !this.#mayAnswer(client)) return 0;
       this.rcode = read === verdict.formErr ? rcode.FORMERR : rcode.NOTIMP;

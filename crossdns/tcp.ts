@@ -5,20 +5,29 @@ import type { DnsListener } from './listener.ts';
 import type { Responder } from './responder.ts';
 import { Connection, type ConnectionLimits } from './tcpconnection.ts';
 
+/** May be changed while the server runs. */
 export interface TcpLimits extends ConnectionLimits {
   /** Connections in all; where they are reached, the one that has been idle longest gives way. */
-  readonly maxConnections: number;
+  maxConnections: number;
   /** Connections from one address. */
-  readonly maxPerClient: number;
+  maxPerClient: number;
 }
 
-export const defaultTcpLimits: TcpLimits = {
+export const defaultTcpLimits: Readonly<TcpLimits> = {
   maxConnections: 1_000,
   maxPerClient: 100,
   idleMs: 10_000,
   frameMs: 5_000,
   writeMs: 10_000,
 };
+
+export interface TcpOptions {
+  readonly responder: Responder;
+  readonly limits: TcpLimits;
+  readonly log: Logger;
+  /** Several processes share the address (SO_REUSEPORT). */
+  readonly reusePort?: boolean;
+}
 
 /** How often the deadlines of all connections are looked at, in milliseconds. */
 const patrolEvery = 500;
@@ -33,17 +42,18 @@ const closeLimit = 2_000;
  */
 export async function listenTcp(
   address: SocketAddress,
-  responder: Responder,
-  limits: TcpLimits,
-  log: Logger,
-): Promise<DnsListener> {
+  { responder, limits, log, reusePort = false }: TcpOptions,
+): Promise<DnsListener & { readonly connections: number }> {
   const connections = new ConnectionSet(responder, limits);
   const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => connections.accept(socket));
-  await listen(server, address);
+  await listen(server, address, reusePort);
   server.on('error', error => log.error({ err: error }, 'TCP socket failed'));
   const patrol = setInterval(() => connections.patrol(performance.now()), patrolEvery).unref();
   const bound = server.address();
   return {
+    get connections() {
+      return connections.size;
+    },
     address:
       typeof bound === 'object' && bound !== null ? { host: bound.address, port: bound.port } : address,
     async close() {
@@ -69,6 +79,10 @@ class ConnectionSet {
   constructor(responder: Responder, limits: TcpLimits) {
     this.#responder = responder;
     this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#open.size;
   }
 
   accept(socket: Socket): void {
@@ -120,10 +134,10 @@ class ConnectionSet {
   }
 }
 
-function listen(server: Server, address: SocketAddress): Promise<void> {
+function listen(server: Server, address: SocketAddress, reusePort: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port: address.port, host: address.host, exclusive: true }, () => {
+    server.listen({ port: address.port, host: address.host, exclusive: true, reusePort }, () => {
       server.off('error', reject);
       resolve();
     });

@@ -5,11 +5,11 @@ import type { Responder } from './responder.ts';
 /** All in milliseconds. */
 export interface ConnectionLimits {
   /** Without a query under way. */
-  readonly idleMs: number;
+  idleMs: number;
   /** From the first octet of a message to its last. */
-  readonly frameMs: number;
+  frameMs: number;
   /** For the client to take what was written. */
-  readonly writeMs: number;
+  writeMs: number;
 }
 
 /** What a connection waits for; with it goes what it keeps meanwhile. */
@@ -85,6 +85,8 @@ export class Connection {
 
   /** Answers the complete messages of a chunk; keeps a partial one. */
   #answerAll(chunk: Uint8Array): void {
+    const begin = performance.now();
+    let queries = 0;
     let at = 0;
     let to = 0;
     for (;;) {
@@ -92,11 +94,13 @@ export class Connection {
       if (at + size > chunk.length) break;
       to = this.#answer(chunk.subarray(at + prefixSize, at + size), to);
       at += size;
+      queries++;
       if (to < flushAt) continue;
       to = this.#flush(to);
       if (this.#isBlocked()) break;
     }
     this.#flush(to);
+    this.#responder.stats.time('tcp', queries, performance.now() - begin);
     if (this.#isBlocked()) this.#block(chunk.subarray(at));
     else this.#keep(chunk, at);
   }

@@ -45,8 +45,11 @@ export async function listenUdp(address: SocketAddress, options: UdpOptions): Pr
   const client = new ClientAddress();
   const batch = syscalls && new DatagramBatch(syscalls, responder);
   socket.on('message', (message, from) => {
+    const begin = performance.now();
+    responder.now = begin;
     answer(socket, responder, client, message, from);
-    if (fd !== undefined) batch?.drain(fd);
+    const more = batch === undefined || fd === undefined ? 0 : batch.drain(fd);
+    responder.stats.time('udp', 1 + more, performance.now() - begin);
   });
   const bound = socket.address();
   return {

@@ -1,10 +1,10 @@
-import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../api/meta.ts';
 import { objectKey } from '../../api/meta.ts';
 import { orAborted } from '../abort.ts';
+import { changes } from '../changes.ts';
 import { readServiceRecord, type ServiceRecord } from '../records.ts';
 import type { Source, SourceContext } from './source.ts';
 
@@ -27,7 +27,6 @@ export class DirectorySource implements Source {
   readonly #refused = new Map<string, string>();
   readonly #firstScan = Promise.withResolvers<void>();
   #synced = false;
-  #wake: () => void = () => {};
 
   constructor(path: string, context: SourceContext) {
     this.name = `directory ${path}`;
@@ -43,38 +42,9 @@ export class DirectorySource implements Source {
     return orAborted(this.#firstScan.promise, signal);
   }
 
-  /** @throws the file system's error where the directory cannot be read at the start. */
+  /** @throws the file system's error where the directory cannot be read or watched at the start. */
   async run(signal: AbortSignal): Promise<void> {
-    const watcher = this.#watch(signal);
-    try {
-      for (let again = this.#changed(signal); !signal.aborted; again = this.#changed(signal)) {
-        await this.#scan();
-        await again;
-      }
-    } finally {
-      watcher.close();
-    }
-  }
-
-  /** Resolves at the next change, or when the signal is aborted. Made before a scan, so that none is missed. */
-  #changed(signal: AbortSignal): Promise<void> {
-    return new Promise(resolve => {
-      const stop = () => this.#wake();
-      this.#wake = () => {
-        signal.removeEventListener('abort', stop);
-        resolve();
-      };
-      signal.addEventListener('abort', stop, { once: true });
-      if (signal.aborted) stop();
-    });
-  }
-
-  #watch(signal: AbortSignal): FSWatcher {
-    const watcher = watch(this.#path, { signal }, () => this.#wake());
-    watcher.on('error', error =>
-      this.#context.log.error({ err: error, path: this.#path }, 'directory watch failed'),
-    );
-    return watcher;
+    for await (const _ of changes(this.#path, signal)) await this.#scan();
   }
 
   /** Makes the catalog what the directory is now. */

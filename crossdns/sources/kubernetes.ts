@@ -55,7 +55,6 @@ export class KubernetesSource implements Source {
     return this.#caches.every(cache => cache.hasSynced);
   }
 
-  /** Since when nothing has been heard of the cluster, by performance.now(). */
   get lastContact(): number {
     return Math.min(...this.#caches.map(cache => cache.lastContact));
   }

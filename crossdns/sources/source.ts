@@ -7,6 +7,8 @@ export interface Source {
   readonly name: string;
   /** Whether the catalog has all that the source had when it was first read. */
   readonly synced: boolean;
+  /** performance.now() of the last proof that the catalog is as the source; undefined where nothing can be missed. */
+  readonly lastContact?: number | undefined;
   /** Resolves when {@link synced} is true; rejects with the signal's reason. */
   untilSynced(signal: AbortSignal): Promise<void>;
   /** Keeps the catalog as the source is, until the signal is aborted. */

@@ -1,0 +1,120 @@
+import { readFile } from 'node:fs/promises';
+import type { Logger } from '../process/log.ts';
+import type { OptionValues } from '../process/options.ts';
+import type { Catalog } from './catalog.ts';
+import { CookieBaker, parseSecrets } from './cookie.ts';
+import type { DnsListener } from './listener.ts';
+import type { LiveSettings } from './livesettings.ts';
+import type { options } from './options.ts';
+import { QueryLog } from './querylog.ts';
+import { RateLimiter } from './ratelimit.ts';
+import { Responder } from './responder.ts';
+import { ServiceIndex } from './serviceindex.ts';
+import { loadSyscalls, type Syscalls } from './syscalls.ts';
+import { defaultTcpLimits, listenTcp, type TcpLimits } from './tcp.ts';
+import { listenUdp } from './udp.ts';
+import { Zone } from './zone.ts';
+
+/** What answering needs of the options. */
+export type AnsweringSettings = OptionValues<typeof options>;
+
+/** The part of a process that answers: sockets, zones and limits over a catalog that others fill. */
+export class Answering {
+  readonly responder: Responder;
+  readonly #settings: AnsweringSettings;
+  readonly #log: Logger;
+  readonly #limiter: RateLimiter;
+  readonly #tcpLimits: TcpLimits = { ...defaultTcpLimits };
+  readonly #listeners: DnsListener[] = [];
+  #connections: () => number = () => 0;
+
+  private constructor(settings: AnsweringSettings, catalog: Catalog, cookies: CookieBaker, log: Logger) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#limiter = new RateLimiter({ perSecond: settings.rateLimit, exempt: settings.rateLimitExempt });
+    this.responder = new Responder(openZones(settings, catalog), {
+      udpSize: settings.udpSize,
+      nsid: settings.nsid ?? '',
+      cookies,
+      limiter: this.#limiter,
+      tcpIdleMs: settings.tcpIdle,
+      queryLog: new QueryLog(log),
+    });
+    this.change(settings);
+  }
+
+  /** @throws Error where the file of cookie secrets cannot be read. */
+  static async open(settings: AnsweringSettings, catalog: Catalog, log: Logger): Promise<Answering> {
+    const file = settings.cookieSecretFile;
+    const secrets = file === undefined ? [] : parseSecrets(await readFile(file, 'utf8'));
+    return new Answering(settings, catalog, new CookieBaker(secrets), log);
+  }
+
+  get connections(): number {
+    return this.#connections();
+  }
+
+  /** Where it listens, in the order of the options. */
+  get addresses(): readonly DnsListener['address'][] {
+    return this.#listeners.map(listener => listener.address);
+  }
+
+  /** Takes other limits, for the next query on. */
+  change(settings: LiveSettings): void {
+    this.#limiter.change({ perSecond: settings.rateLimit, exempt: settings.rateLimitExempt });
+    this.#tcpLimits.maxConnections = settings.tcpConnections;
+    this.#tcpLimits.maxPerClient = settings.tcpConnectionsPerClient;
+    this.#tcpLimits.idleMs = settings.tcpIdle;
+    this.responder.queryLog.sample = settings.queryLog;
+  }
+
+  /** @throws the socket's error where an address cannot be had. */
+  async listen(reusePort: boolean): Promise<void> {
+    const { responder } = this;
+    const log = this.#log;
+    const syscalls = findSyscalls(this.#settings.udpIo, log);
+    const counts: (() => number)[] = [];
+    for (const address of this.#settings.listen) {
+      const udp = await listenUdp(address, { responder, log, syscalls, reusePort });
+      this.#listeners.push(udp);
+      const limits = this.#tcpLimits;
+      const tcp = await listenTcp(udp.address, { responder, limits, log, reusePort });
+      this.#listeners.push(tcp);
+      counts.push(() => tcp.connections);
+      log.info(
+        { address: udp.address, zones: this.#settings.zone, batches: syscalls !== undefined },
+        'listening',
+      );
+    }
+    this.#connections = () => counts.reduce((sum, count) => sum + count(), 0);
+  }
+
+  /** Answers what was received, then ends. */
+  async close(): Promise<void> {
+    await Promise.all(this.#listeners.map(listener => listener.close()));
+  }
+}
+
+/** Zones that follow the catalog. */
+function openZones(settings: AnsweringSettings, catalog: Catalog): Zone[] {
+  const index = new ServiceIndex(catalog);
+  const common = {
+    ttl: Math.floor(settings.ttl / 1000),
+    negativeTtl: Math.floor(settings.negativeTtl / 1000),
+    locality: { cluster: settings.clusterId, zone: settings.topologyZone },
+    nameServers: settings.nameServerAddress,
+  };
+  const zones = settings.zone.map((choice, i) => new Zone({ ...choice, ...common }, i, index));
+  catalog.subscribe(() => {
+    for (const zone of zones) zone.touch();
+  });
+  return zones;
+}
+
+function findSyscalls(way: 'batch' | 'node', log: Logger): Syscalls | undefined {
+  if (way === 'node') return undefined;
+  const found = loadSyscalls();
+  if (!('missing' in found)) return found;
+  log.info({ reason: found.missing }, 'no batches of datagrams, each goes through Node');
+  return undefined;
+}
