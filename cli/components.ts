@@ -19,4 +19,8 @@ export const components: Readonly<Record<string, Entry>> = {
     summary: 'exports Services to the hub and imports those of the other clusters',
     load: async () => (await import('../syncer/main.ts')).syncer,
   },
+  'syncer-leave': {
+    summary: 'ends what the syncer does in a cluster: before it is uninstalled, or to leave the hub',
+    load: async () => (await import('../syncer/leave-main.ts')).syncerLeave,
+  },
 };

@@ -21,6 +21,8 @@ export interface Component<S extends OptionSet = OptionSet> {
   /** What stands below the options in the help text: what it needs, what it does, an example. */
   readonly help: string;
   readonly options: S;
+  /** Whether it ends by itself when its work is done; else that is a failure. */
+  readonly ends?: boolean;
   /** Runs until `context.signal` is aborted. A rejection ends the process with 1. */
   run(options: OptionValues<S>, context: ProcessContext): Promise<void>;
 }
@@ -53,7 +55,7 @@ const drainLimit = 5_000;
 /**
  * Runs a component as a process: logger, probes, signals, exit code.
  *
- * @returns the exit code: 0 after a signal, 1 where the component failed or ended by itself.
+ * @returns the exit code: 0 after a signal or when a component that `ends` has ended, 1 where it failed.
  */
 export async function runComponent<S extends OptionSet>(
   component: Component<S>,
@@ -70,7 +72,7 @@ export async function runComponent<S extends OptionSet>(
     process_.httpListen && (await serveProbes(process_.httpListen, context.probes, context.metrics));
   try {
     await component.run(options, context);
-    if (!stop.signal.aborted) {
+    if (!stop.signal.aborted && !component.ends) {
       log.fatal('component ended without being asked to');
       return 1;
     }

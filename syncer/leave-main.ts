@@ -1,0 +1,79 @@
+import { hostname } from 'node:os';
+import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { KubeClient } from '../kube/client.ts';
+import { leadWhileHolding } from '../kube/leader.ts';
+import { defineComponent } from '../process/component.ts';
+import type { Logger } from '../process/log.ts';
+import { duration } from '../process/parsers.ts';
+import { openHub } from './hub-membership.ts';
+import { leaveHub, leaveLocal } from './leave.ts';
+import { leaderLease } from './main.ts';
+import { placeOptions } from './options.ts';
+
+const leaveOptions = {
+  ...placeOptions,
+  hubPatience: {
+    flag: 'hub-patience',
+    placeholder: 'DURATION',
+    description: 'how long the hub is tried before this cluster leaves without telling it',
+    parser: duration,
+    default: '30s',
+  },
+} as const;
+
+export const syncerLeave = defineComponent({
+  name: 'syncer-leave',
+  summary: 'ends what the syncer does in a cluster: before it is uninstalled, or to leave the hub',
+  help: `
+Removes what this cluster has on the hub, then everything that the syncer has made here: ServiceImports, their addresses
+and slices, and its finalizer on ServiceExports, which stay. Where the hub cannot be reached its objects there are
+removed by the hub itself, or by "kubectl nauti remove".
+
+It waits until no syncer works any more, as that would make everything anew: stop the Deployment first.`,
+  options: leaveOptions,
+  ends: true,
+  async run(given, { log, signal }) {
+    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const local = new KubeClient(access, { log });
+    try {
+      log.info('waiting until no syncer works any more');
+      await leadWhileHolding(
+        {
+          client: local,
+          namespace: given.namespace,
+          name: leaderLease,
+          identity: `leave-${hostname()}-${process.pid}`,
+          log,
+          signal,
+        },
+        async term => {
+          await tryHub(given, local, log, term);
+          await leaveLocal(local, log, term);
+        },
+      );
+    } finally {
+      local.close();
+    }
+  },
+});
+
+async function tryHub(
+  given: Parameters<typeof syncerLeave.run>[0],
+  local: KubeClient,
+  log: Logger,
+  term: AbortSignal,
+): Promise<void> {
+  const signal = AbortSignal.any([term, AbortSignal.timeout(given.hubPatience)]);
+  try {
+    const hub = await openHub({ options: given, environment: process.env, local, log, signal });
+    try {
+      const removed = await leaveHub(hub, given.clusterId, signal);
+      log.info({ removed }, 'left the hub');
+    } finally {
+      hub.client.close();
+    }
+  } catch (error) {
+    term.throwIfAborted();
+    log.warn({ err: error }, 'cannot tell the hub, leaving without it');
+  }
+}
