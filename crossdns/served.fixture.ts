@@ -5,9 +5,10 @@ import { mcsLabels } from '../api/names.ts';
 import { Catalog } from './catalog.ts';
 import { ClientAddress } from './client.ts';
 import type { ZoneForm } from './compile.ts';
+import { CookieBaker } from './cookie.ts';
 import { type Answer, makeQuery, type QueryOptions, readAnswer } from './dnsclient.ts';
 import { readServiceRecord } from './records.ts';
-import { Responder, type Transport } from './responder.ts';
+import { Responder, type ResponderOptions, type Transport } from './responder.ts';
 import { ServiceIndex } from './serviceindex.ts';
 import { Zone } from './zone.ts';
 
@@ -105,19 +106,25 @@ export class Served {
       topologyZone,
       zones = { 'hyperos.local': 'endpoints', 'clusterset.local': 'mcs' },
       nameServers = ['10.96.0.11'],
+      ...options
     }: {
       cluster?: string;
       topologyZone?: string;
       zones?: Record<string, ZoneForm>;
       nameServers?: string[];
-    } = {},
+    } & Partial<ResponderOptions> = {},
   ) {
     const index = new ServiceIndex(this.catalog);
     const locality = { cluster, zone: topologyZone };
     this.zones = Object.entries(zones).map(
       ([name, form], i) => new Zone({ name, form, ttl: 5, negativeTtl: 5, locality, nameServers }, i, index),
     );
-    this.responder = new Responder(this.zones, { udpSize: 1232 });
+    this.responder = new Responder(this.zones, {
+      udpSize: 1232,
+      cookies: new CookieBaker(),
+      tcpIdleMs: 10_000,
+      ...options,
+    });
     this.responder.ready = true;
     this.apply(...objects);
   }
