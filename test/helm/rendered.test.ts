@@ -3,7 +3,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { components } from '../../cli/components.ts';
 import { processOptions } from '../../process/component.ts';
 import { environmentName, type OptionSet, readOptions } from '../../process/options.ts';
-import { charts, render, required } from './helm.ts';
+import { type Chart, charts, render, required, type Values } from './helm.ts';
 
 interface Container {
   readonly name: string;
@@ -186,12 +186,17 @@ describe('both charts in one cluster', function () {
     expect(ids.filter((id, index) => ids.indexOf(id) !== index)).to.deep.equal([]);
   });
 
-  it('make none of two releases in the namespace that Helm makes', async () => {
-    for (const chart of charts) {
-      const names = (await render(chart))
+  it('have a namespace each: what is local would be lost among what is shared', async () => {
+    const namespaces = async (chart: Chart, values: Values = required[chart]) =>
+      (await render(chart, { values }))
         .filter(object => object.kind === 'Namespace')
         .map(({ metadata }) => metadata.name);
-      expect(names).to.deep.equal(['syncer-operator']);
-    }
+    const hub = { ...required['nauti-agent'], 'cluster.hub': true };
+    expect(await namespaces('nauti')).to.deep.equal(['syncer-operator']);
+    expect(await namespaces('nauti-agent')).to.deep.equal(['syncer-operator']);
+    expect(await namespaces('nauti-agent', hub)).to.deep.equal(['syncer-operator-local']);
+    const elsewhere = { ...hub, 'cluster.localnamespace': 'imports' };
+    expect(await namespaces('nauti-agent', elsewhere)).to.deep.equal(['imports']);
+    expect(JSON.stringify(await render('nauti-agent', { values: hub }))).to.not.contain('"syncer-operator"');
   });
 });

@@ -1,3 +1,12 @@
+{{/*
+The local namespace. Where this cluster is the hub, it must not be the share namespace: there the syncer would take the
+slices of all clusters for copies of its own, and tidy them up.
+*/}}
+{{- define "nauti.localNamespace" -}}
+{{- $name := .Values.cluster.localnamespace -}}
+{{ $name }}{{ if and .Values.cluster.hub (eq $name .Values.cluster.sharenamespace) }}-local{{ end }}
+{{- end }}
+
 {{/* What the syncer, and the Job that ends its work, are told. */}}
 {{- define "nauti.syncerEnvironment" -}}
 - name: NAUTI_NAMESPACE
@@ -5,7 +14,7 @@
 - name: NAUTI_CLUSTER_ID
   value: {{ .Values.cluster.clusterID | quote }}
 - name: NAUTI_LOCAL_NAMESPACE
-  value: {{ .Values.cluster.localnamespace | quote }}
+  value: {{ include "nauti.localNamespace" . | quote }}
 {{- with .Values.hub.hubURL }}
 - name: NAUTI_HUB_URL
   value: {{ . | quote }}
