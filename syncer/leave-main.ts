@@ -1,10 +1,11 @@
 import { hostname } from 'node:os';
+import { deployments } from '../api/resource.ts';
 import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
-import { KubeClient } from '../kube/client.ts';
+import { KubeClient, KubeError } from '../kube/client.ts';
 import { leadWhileHolding } from '../kube/leader.ts';
 import { defineComponent } from '../process/component.ts';
 import type { Logger } from '../process/log.ts';
-import { duration } from '../process/parsers.ts';
+import { duration, text } from '../process/parsers.ts';
 import { openHub } from './hub-membership.ts';
 import { leaveHub, leaveLocal } from './leave.ts';
 import { leaderLease } from './main.ts';
@@ -19,6 +20,12 @@ const leaveOptions = {
     parser: duration,
     default: '30s',
   },
+  stopDeployment: {
+    flag: 'stop-deployment',
+    placeholder: 'NAME',
+    description: "Deployment of the syncer in this component's namespace, which is scaled to nothing first",
+    parser: text,
+  },
 } as const;
 
 export const syncerLeave = defineComponent({
@@ -29,13 +36,15 @@ Removes what this cluster has on the hub, then everything that the syncer has ma
 and slices, and its finalizer on ServiceExports, which stay. Where the hub cannot be reached its objects there are
 removed by the hub itself, or by "kubectl nauti remove".
 
-It waits until no syncer works any more, as that would make everything anew: stop the Deployment first.`,
+It waits until no syncer works any more, as that would make everything anew: stop the Deployment first, or name it by
+--stop-deployment.`,
   options: leaveOptions,
   ends: true,
   async run(given, { log, signal }) {
     const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
     const local = new KubeClient(access, { log });
     try {
+      if (given.stopDeployment) await stop(local, given.namespace, given.stopDeployment, signal);
       log.info('waiting until no syncer works any more');
       await leadWhileHolding(
         {
@@ -56,6 +65,17 @@ It waits until no syncer works any more, as that would make everything anew: sto
     }
   },
 });
+
+/** Its pods end, and the one that leads gives its lease back. One that is gone already is stopped. */
+async function stop(client: KubeClient, namespace: string, name: string, signal: AbortSignal): Promise<void> {
+  const contentType = 'application/merge-patch+json';
+  const body = { spec: { replicas: 0 } };
+  try {
+    await client.patch(deployments, { namespace, name }, { contentType, body, signal });
+  } catch (error) {
+    if (!(error instanceof KubeError && error.status === 404)) throw error;
+  }
+}
 
 async function tryHub(
   given: Parameters<typeof syncerLeave.run>[0],
