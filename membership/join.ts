@@ -188,7 +188,7 @@ async function spend(joiner: KubeClient, token: BootstrapToken, { log, signal }:
 }
 
 /** Permissions given a moment ago reach every API server of the hub within this time, in milliseconds. */
-const permissionGraceMs = 3_000;
+const permissionGraceMs = 1_000;
 
 async function retryUnreachable<T>(
   attempt: () => Promise<T>,

@@ -120,7 +120,8 @@ export class Membership {
   }
 
   #explain(error: unknown): void {
-    const isRefused = error instanceof KubeError && (error.status === 401 || error.status === 403);
+    // 404: the ServiceAccount is gone, and the API server has not forgotten its tokens yet.
+    const isRefused = error instanceof KubeError && [401, 403, 404].includes(error.status);
     if (!isRefused) {
       this.#log.warn({ err: error }, 'token of the hub could not be renewed');
       return;
