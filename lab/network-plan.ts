@@ -105,7 +105,8 @@ function planFabric(clusters: readonly ClusterSpec[], nodes: readonly NodeSpec[]
       ...['link set nodes up', 'link set second up', 'link set machine master nodes', 'link set machine up'],
       ...ports.flatMap(({ port, bridge }) => [`link set ${port} master ${bridge}`, `link set ${port} up`]),
     ],
-    sysctls: { 'net.ipv4.ip_forward': '0' },
+    // Unlimited refusals: they are what makes a query for a name outside of the lab fail at once.
+    sysctls: { 'net.ipv4.ip_forward': '0', 'net.ipv4.icmp_ratelimit': '0' },
     plainDevices: ports.filter(({ bridge }) => bridge === 'second').map(({ port }) => port),
   };
 }

@@ -56,11 +56,14 @@ export async function describeBaseImage(progress: Progress): Promise<Image> {
 
 /** All images of a node's start. The references are those that a pod's `image: nauti-lab/nginx:1` means. */
 export async function describeNodeImages(progress: Progress): Promise<Image[]> {
-  const toolbox = await ensureRootFileSystem({ ...progress, packages: toolboxPackages });
+  const [base, toolbox] = await Promise.all([
+    describeBaseImage(progress),
+    ensureRootFileSystem({ ...progress, packages: toolboxPackages }),
+  ]);
   const coredns = await ensureFileLayer({ '/coredns': realpathSync(toolPath('coredns')) });
   const nginx = await ensureTextLayer('nginx', { '/etc/nginx/nginx.conf': nginxConfiguration });
   return [
-    await describeBaseImage(progress),
+    base,
     {
       reference: `docker.io/${pauseImage}`,
       layers: [toolbox],
