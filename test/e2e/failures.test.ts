@@ -3,7 +3,7 @@ import { killApiServer, startApiServer, startNode, stopNode } from '../../lab/la
 import { eventually } from './eventually.ts';
 import { kubectl, readJson } from './kubectl.ts';
 import { deployNginx, exportService, readyAddresses, scale } from './nginx.ts';
-import { Resolving, summarise } from './resolving.ts';
+import { type Outage, Resolving, summarise } from './resolving.ts';
 import { dig, startToolbox, type Toolbox } from './toolbox.ts';
 
 const namespace = 'e2e-failures';
@@ -62,10 +62,14 @@ describe('while something breaks', function () {
         count => count >= 100,
       );
     };
-    await good();
-    await fault();
-    await good();
-    const outage = await resolving.end();
+    let outage: Outage;
+    try {
+      await good();
+      await fault();
+      await good();
+    } finally {
+      outage = await resolving.end();
+    }
     table.push(`| ${what} | ${outage.queries} | ${outage.failed} | ${outage.longestMs} |`);
     return outage;
   }
@@ -92,7 +96,7 @@ describe('while something breaks', function () {
       'status',
       '-n',
       components,
-      `deployment/${component}`,
+      `deployment/nauti-${component}`,
       '--timeout=90s',
     ]);
   };
