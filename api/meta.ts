@@ -48,10 +48,8 @@ export function objectKey(namespace: string | undefined, name: string): string {
   return namespace === undefined || namespace === '' ? name : `${namespace}/${name}`;
 }
 
-/** The inverse of {@link objectKey}. */
-export function splitKey(key: string): { readonly namespace: string | undefined; readonly name: string } {
+/** The inverse of {@link objectKey}; what it gives can stand as the metadata of an object. */
+export function splitKey(key: string): { readonly namespace?: string; readonly name: string } {
   const slash = key.indexOf('/');
-  return slash < 0
-    ? { namespace: undefined, name: key }
-    : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+  return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }

@@ -42,11 +42,11 @@ export interface CacheOptions<P> {
 }
 
 const defaultStallMs = 75_000;
-const defaultBackoff = { minMs: 100, maxMs: 30_000 };
+const defaultBackoff = { minMs: 100, maxMs: 10_000 };
 /** Watches live for so long, in seconds, at random between the two: not all of a fleet come back at once. */
 const watchLifetime = { min: 290, max: 590 };
-/** A watch that lasted so long was a good one: the backoff begins anew. */
-const stableMs = 5_000;
+/** A watch that lasted so long was a good one, and the backoff begins anew; so does one that spoke and lasted a while. */
+const stableMs = { silent: 5_000, spoken: 1_000 };
 /** After so many silent watches in a row the version may be one that the server will never reach (a restored etcd). */
 const stallsBeforeRelist = 3;
 /** After so many lists that outlived their moment, the next asks for one page. */
@@ -175,7 +175,8 @@ export class ObjectCache<P> {
       retryAfterMs = this.#failed(error);
     }
     const lasted = performance.now() - startedAt;
-    if (lasted >= stableMs) this.#backoff.reset();
+    const spoke = this.#lastContact > startedAt;
+    if (lasted >= (spoke ? stableMs.spoken : stableMs.silent)) this.#backoff.reset();
     const delay = Math.max(this.#backoff.next(), (retryAfterMs ?? 0) * (1 + 0.1 * Math.random()));
     await sleep(delay, undefined, { signal }).catch(() => undefined); // Aborted: run's loop ends.
   }

@@ -17,6 +17,7 @@ export class Term {
     this.#endsAt = 0;
     terms.set(this.signal, this);
     this.renewed(renewedAt);
+    this.check();
   }
 
   get signal(): AbortSignal {
