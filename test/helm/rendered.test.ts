@@ -141,6 +141,7 @@ for (const chart of charts) {
           .filter(object => object.kind === kind)
           .map(({ spec }) => (spec as Record<string, unknown>)[path]);
       const deployments = selectors('Deployment', 'selector');
+      expect(deployments).to.not.deep.equal([]);
       expect(selectors('PodDisruptionBudget', 'selector')).to.have.deep.members(deployments);
       expect(selectors('NetworkPolicy', 'podSelector')).to.have.deep.members(deployments);
     });

@@ -1,6 +1,8 @@
 {{/*
 What all templates of the two charts share. This file is the same in both.
-Templates that speak of one component take (dict "root" $ "component" "<name>").
+Templates that speak of one component take (dict "root" $ "component" "<name>"), and beside it
+"settings": the values of its pods, those of the component's own name where not given;
+"hook": the hook of Helm that its objects belong to.
 */}}
 
 {{/* Name of all objects of a component. Fixed, not made from the release's name: a cluster has one of each. */}}
@@ -12,6 +14,18 @@ nauti-{{ .component }}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* Labels, and the annotations of an object that Helm makes for a hook, before the hook's Job, and deletes after it. */}}
+{{- define "nauti.hookMetadata" -}}
+labels:
+  {{- include "nauti.labels" . | nindent 2 }}
+{{- with .hook }}
+annotations:
+  helm.sh/hook: {{ . }}
+  helm.sh/hook-weight: "-1"
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
 {{- end }}
 
 {{- define "nauti.chartLabels" -}}
@@ -53,7 +67,7 @@ annotations:
 
 {{/* What the pod of a component has beside its containers. */}}
 {{- define "nauti.podSettings" -}}
-{{- $values := get .root.Values .component -}}
+{{- $values := .settings | default (get .root.Values .component) -}}
 serviceAccountName: {{ include "nauti.serviceAccount" . }}
 enableServiceLinks: false
 securityContext:
@@ -84,6 +98,7 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- if not .settings }}
 topologySpreadConstraints:
   {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
@@ -94,10 +109,11 @@ topologySpreadConstraints:
         {{- include "nauti.selector" $ | nindent 8 }}
   {{- end }}
 {{- end }}
+{{- end }}
 
 {{/* What the container of a component has beside its environment, ports and volumes. */}}
 {{- define "nauti.containerSettings" -}}
-{{- $values := get .root.Values .component -}}
+{{- $values := .settings | default (get .root.Values .component) -}}
 image: {{ include "nauti.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 args: [{{ .component }}]
@@ -106,6 +122,7 @@ securityContext:
   readOnlyRootFilesystem: true
   capabilities:
     drop: [ALL]
+{{- if ne (toString .probes) "false" }}
 livenessProbe:
   httpGet: { path: /healthz, port: http }
   periodSeconds: 10
@@ -116,6 +133,7 @@ readinessProbe:
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: 2
+{{- end }}
 resources:
   {{- toYaml $values.resources | nindent 2 }}
 {{- end }}
@@ -136,11 +154,18 @@ kind: ServiceAccount
 metadata:
   name: {{ include "nauti.serviceAccount" . }}
   namespace: {{ .root.Release.Namespace }}
+  {{- if .hook }}
+  {{- include "nauti.hookMetadata" . | nindent 2 }}
+    {{- with .root.Values.serviceAccount.annotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- else }}
   labels:
     {{- include "nauti.labels" . | nindent 4 }}
   {{- with .root.Values.serviceAccount.annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- end }}
 automountServiceAccountToken: false
 {{- end }}
@@ -170,10 +195,9 @@ kind: {{ .cluster | ternary "ClusterRoleBinding" "RoleBinding" }}
 metadata:
   name: {{ include "nauti.name" . }}
   {{- if not .cluster }}
-  namespace: {{ .namespace | default .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace }}
   {{- end }}
-  labels:
-    {{- include "nauti.labels" . | nindent 4 }}
+  {{- include "nauti.hookMetadata" . | nindent 2 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: {{ .cluster | ternary "ClusterRole" "Role" }}

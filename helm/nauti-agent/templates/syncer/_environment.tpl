@@ -7,8 +7,8 @@ slices of all clusters for copies of its own, and tidy them up.
 {{ $name }}{{ if and .Values.cluster.hub (eq $name .Values.cluster.sharenamespace) }}-local{{ end }}
 {{- end }}
 
-{{/* What the syncer, and the Job that ends its work, are told. */}}
-{{- define "nauti.syncerEnvironment" -}}
+{{/* Where this cluster and the hub are: for the syncer, and for the Job that ends its work. */}}
+{{- define "nauti.syncerPlace" -}}
 - name: NAUTI_NAMESPACE
   valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
 - name: NAUTI_CLUSTER_ID
@@ -19,6 +19,10 @@ slices of all clusters for copies of its own, and tidy them up.
 - name: NAUTI_HUB_URL
   value: {{ . | quote }}
 {{- end }}
+{{- end }}
+
+{{- define "nauti.syncerEnvironment" -}}
+{{ include "nauti.syncerPlace" . }}
 {{- with .Values.tunnel.cidr }}
 - name: NAUTI_CIDR
   value: {{ . | quote }}
