@@ -51,7 +51,7 @@ export interface ControlPlane {
 }
 
 /** Milliseconds until an API server that does not get ready is given up. */
-const readyLimit = 60_000;
+const readyLimit = 120_000;
 
 /**
  * Starts a control plane and waits until it is ready.

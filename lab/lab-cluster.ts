@@ -82,7 +82,7 @@ export async function startClusterApiServer(cluster: ClusterSpec, signal?: Abort
     },
     {
       what: `the API server of ${cluster.name} getting ready`,
-      timeout: 90_000,
+      timeout: 180_000,
       signal,
       detail: () => describeLog(daemon),
     },
@@ -127,7 +127,7 @@ export async function clusterReady(
   await Promise.all(cluster.nodes.map(node => nodeReady(cluster, node, booted.get(node.name), signal)));
   await kubectl(
     cluster,
-    ['rollout', 'status', '-n', 'kube-system', 'deployment/coredns', '--timeout=90s'],
+    ['rollout', 'status', '-n', 'kube-system', 'deployment/coredns', '--timeout=180s'],
     options(signal),
   ).catch(async cause => {
     const pods = await kubectl(cluster, ['get', 'pods', '-n', 'kube-system', '-o', 'wide']);
@@ -156,13 +156,13 @@ export async function nodeReady(
       ),
     {
       what: `the node ${node.name} getting ready`,
-      ...{ timeout: 90_000, interval: 200, signal },
+      ...{ timeout: 180_000, interval: 200, signal },
       detail: async () => `${await log('kubelet')}\n${await log('containerd')}`,
     },
   );
   await until(() => proxyHealthy(node, signal), {
     what: `kube-proxy on ${node.name} getting ready`,
-    ...{ timeout: 60_000, signal, detail: () => log('kube-proxy') },
+    ...{ timeout: 120_000, signal, detail: () => log('kube-proxy') },
   });
 }
 
