@@ -7,7 +7,7 @@ import type { KubeClient } from '../../../kube/client.ts';
 import { until } from '../../../lab/until.ts';
 import { silentLogger } from '../../../process/log.ts';
 import { expiredFrame, type Fault, type FaultProxy, status } from './fault-proxy.ts';
-import { startTestPlane, type TestPlane } from './plane.ts';
+import { useTestPlane } from './plane.ts';
 
 const log = silentLogger();
 const backoff = { minMs: 10, maxMs: 200 };
@@ -18,33 +18,27 @@ function numberOf(object: KubeObject): number {
 }
 
 describe('ObjectCache on a real API server', () => {
-  let test: TestPlane;
+  const plane = useTestPlane();
   let namespace: string;
   let proxy: FaultProxy;
   let stop: AbortController;
   let running: Promise<void>[];
 
-  before(async function () {
-    this.timeout(120_000);
-    test = await startTestPlane();
-  });
-  after(() => test?.stop());
-
   beforeEach(async () => {
     stop = new AbortController();
     running = [];
-    namespace = await test.namespace();
-    proxy = await test.proxy();
+    namespace = await plane().namespace();
+    proxy = await plane().proxy();
   });
   afterEach(async () => {
     stop.abort();
     await Promise.all(running);
-    await test.closeAll();
+    await plane().closeAll();
   });
 
   async function start(options: Partial<CacheOptions<number>> = {}, client?: KubeClient) {
     const cache = new ObjectCache<number>({
-      client: client ?? (await test.client(proxy)),
+      client: client ?? (await plane().client(proxy)),
       resource: configMaps,
       namespace,
       project: numberOf,
@@ -60,11 +54,11 @@ describe('ObjectCache on a real API server', () => {
 
   function put(name: string, n: number, labels: Record<string, string> = {}): Promise<KubeObject> {
     const object = { metadata: { namespace, name, labels }, data: { n: String(n) } };
-    return test.admin.apply(configMaps, object, { fieldManager: 'test' });
+    return plane().admin.apply(configMaps, object, { fieldManager: 'test' });
   }
 
   function drop(name: string): Promise<boolean> {
-    return test.admin.delete(configMaps, { namespace, name });
+    return plane().admin.delete(configMaps, { namespace, name });
   }
 
   function eventually(what: string, holds: () => boolean, detail = () => ''): Promise<true> {
@@ -102,7 +96,7 @@ describe('ObjectCache on a real API server', () => {
   it('reads pages of a list of one moment', async () => {
     for (let n = 0; n < 120; n++) await put(`m-${n}`, n);
     const pages: number[] = [];
-    for await (const page of test.admin.listPages(configMaps, { namespace, limit: 50 })) {
+    for await (const page of plane().admin.listPages(configMaps, { namespace, limit: 50 })) {
       pages.push(page.items.length);
       // Made after the moment of the first page: not on the later ones.
       await put(`zz-${pages.length}`, 0);
@@ -300,14 +294,14 @@ describe('ObjectCache on a real API server', () => {
   });
 
   it('waits for a server that is away, and says so to whoever waits', async () => {
-    await test.plane.killApiServer();
-    const client = await test.client();
+    await plane().controlPlane.killApiServer();
+    const client = await plane().client();
     const { cache } = await start({}, client);
     const impatient = AbortSignal.timeout(300);
     const error = await cache.synced(impatient).catch((reason: unknown) => reason);
     expect(error).to.equal(impatient.reason);
     expect(cache.hasSynced).to.equal(false);
-    await test.plane.startApiServer();
+    await plane().controlPlane.startApiServer();
     await cache.synced(AbortSignal.timeout(10_000));
     expect(cache.hasSynced).to.equal(true);
   }).timeout(60_000);

@@ -8,7 +8,7 @@ import { Controller } from '../../../kube/controller.ts';
 import { until } from '../../../lab/until.ts';
 import { silentLogger } from '../../../process/log.ts';
 import { expiredFrame, type Fault, type ProxiedRequest, status } from './fault-proxy.ts';
-import { startTestPlane, type TestPlane } from './plane.ts';
+import { useTestPlane } from './plane.ts';
 import { Random } from './random.ts';
 
 const changes = 3_000;
@@ -59,22 +59,16 @@ function faultsInTurn(random: Random): (request: ProxiedRequest) => Fault | unde
 }
 
 describe('cache and controller under random faults', () => {
-  let test: TestPlane;
-
-  before(async function () {
-    this.timeout(120_000);
-    test = await startTestPlane();
-  });
-  after(() => test?.stop());
+  const plane = useTestPlane();
 
   it(`converge to the truth after ${changes} changes and every kind of break`, async function () {
     this.timeout(60_000);
     const seed = Date.now() % 2 ** 32;
     const random = new Random(seed);
-    const namespace = await test.namespace();
-    const proxy = await test.proxy();
+    const namespace = await plane().namespace();
+    const proxy = await plane().proxy();
     proxy.decide = faultsInTurn(random);
-    const client = await test.client(proxy);
+    const client = await plane().client(proxy);
     const stop = new AbortController();
 
     const metrics = new Registry();
@@ -173,13 +167,13 @@ describe('cache and controller under random faults', () => {
         const n = ++next;
         // A name belongs to one writer, so that n grows over the life of each object.
         const name = `object-${writer + writers * random.below(names / writers)}`;
-        if (random.next() < 0.25) await test.admin.delete(configMaps, { namespace, name });
+        if (random.next() < 0.25) await plane().admin.delete(configMaps, { namespace, name });
         else {
           const object = {
             metadata: { namespace, name },
             data: { n: String(n), text: 'é\n"'.repeat(random.below(60)) },
           };
-          await test.admin.apply(configMaps, object, { fieldManager: 'chaos' });
+          await plane().admin.apply(configMaps, object, { fieldManager: 'chaos' });
         }
       }
     };
@@ -188,7 +182,7 @@ describe('cache and controller under random faults', () => {
 
   async function listTruth(namespace: string): Promise<Record<string, ReturnType<typeof content>>> {
     const truth: Record<string, ReturnType<typeof content>> = {};
-    for await (const { items } of test.admin.listPages(configMaps, { namespace })) {
+    for await (const { items } of plane().admin.listPages(configMaps, { namespace })) {
       for (const item of items) truth[`${namespace}/${item.metadata.name}`] = content(item);
     }
     return truth;

@@ -19,26 +19,23 @@ import { tokenAccess } from '../../../kube/access.ts';
 import { KubeClient, KubeError } from '../../../kube/client.ts';
 import { EventRecorder } from '../../../kube/events.ts';
 import { Authority } from '../../../lab/certificates.ts';
-import { startTestPlane, type TestPlane } from './plane.ts';
+import { useTestPlane } from './plane.ts';
 
 describe('KubeClient on a real API server', () => {
-  let test: TestPlane;
+  const plane = useTestPlane();
   let namespace: string;
   let directory: string;
 
-  before(async function () {
-    this.timeout(120_000);
-    test = await startTestPlane();
+  before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'nauti-client-'));
   });
   after(async () => {
-    await test?.stop();
     await rm(directory, { recursive: true, force: true });
   });
   beforeEach(async () => {
-    namespace = await test.namespace();
+    namespace = await plane().namespace();
   });
-  afterEach(() => test.closeAll());
+  afterEach(() => plane().closeAll());
 
   const failure = async (promise: Promise<unknown>): Promise<KubeError> => {
     const error = await promise.then(
@@ -54,7 +51,7 @@ describe('KubeClient on a real API server', () => {
   });
 
   it('creates, reads, updates, patches and deletes', async () => {
-    const { admin } = test;
+    const { admin } = plane();
     const created = await admin.create(configMaps, configMap('a', { x: '1' }));
     expect((await failure(admin.create(configMaps, configMap('a', {})))).reason).to.equal('AlreadyExists');
     const updated = await admin.update(configMaps, { ...created, data: { x: '2' } });
@@ -76,11 +73,11 @@ describe('KubeClient on a real API server', () => {
   });
 
   it('reads what has no namespace', async () => {
-    expect((await test.admin.get(namespaces, { name: namespace }))?.metadata.name).to.equal(namespace);
+    expect((await plane().admin.get(namespaces, { name: namespace }))?.metadata.name).to.equal(namespace);
   });
 
   it('shares an object between field managers', async () => {
-    const { admin } = test;
+    const { admin } = plane();
     await admin.apply(configMaps, configMap('a', { x: 'one' }), { fieldManager: 'one' });
     await admin.apply(configMaps, configMap('a', { y: 'two' }), { fieldManager: 'two' });
     const conflict = await failure(
@@ -96,7 +93,7 @@ describe('KubeClient on a real API server', () => {
   });
 
   it('applies to a status subresource without touching the rest', async () => {
-    const { admin } = test;
+    const { admin } = plane();
     const service = { metadata: { namespace, name: 'a' }, spec: { ports: [{ port: 80 }] } };
     await admin.apply(services, service, { fieldManager: 'test' });
     const condition = {
@@ -117,20 +114,23 @@ describe('KubeClient on a real API server', () => {
   });
 
   it('tells which field of a refused object is wrong', async () => {
-    const error = await failure(test.admin.create(configMaps, configMap('Not_A_Name', {})));
+    const error = await failure(plane().admin.create(configMaps, configMap('Not_A_Name', {})));
     expect([error.status, error.reason]).to.deep.equal([422, 'Invalid']);
     expect(error.message).to.contain('metadata.name');
     expect(JSON.stringify(error.details)).to.contain('"field":"metadata.name"');
   });
 
   it('reads its token again when the server refuses it, and says so when it stays refused', async () => {
-    const { admin, plane } = test;
+    const { admin, controlPlane } = plane();
     const tokenFile = join(directory, 'token');
     await writeFile(tokenFile, 'of-nobody');
     const metrics = new Registry();
-    const client = new KubeClient(tokenAccess({ server: plane.server, ca: plane.ca, tokenFile }), {
-      metrics,
-    });
+    const client = new KubeClient(
+      tokenAccess({ server: controlPlane.server, ca: controlPlane.ca, tokenFile }),
+      {
+        metrics,
+      },
+    );
     const reference = { namespace, name: 'a' };
     const refused = await failure(client.get(configMaps, reference));
     expect([refused.status, refused.reason]).to.deep.equal([401, 'Unauthorized']);
@@ -169,18 +169,18 @@ describe('KubeClient on a real API server', () => {
   });
 
   it('does not speak to a server whose certificate it cannot verify, until its CA file is right', async () => {
-    const { plane, admin } = test;
+    const { admin, controlPlane } = plane();
     const caFile = join(directory, 'ca.crt');
     // A certificate, but not that of the server's authority.
     const foreign = await Authority.open(join(directory, 'foreign'), 'foreign');
     await copyFile(foreign.certificate, caFile);
-    const client = new KubeClient(tokenAccess({ server: plane.server, caFile, token: () => 'x' }));
+    const client = new KubeClient(tokenAccess({ server: controlPlane.server, caFile, token: () => 'x' }));
     const error = await failure(client.get(configMaps, { namespace, name: 'a' }));
     expect([error.status, error.reason]).to.deep.equal([0, 'Unreachable']);
     expect(error.message).to.match(/certificate/);
     client.close();
-    await writeFile(caFile, plane.ca);
-    const right = new KubeClient(tokenAccess({ server: plane.server, caFile, token: () => 'x' }));
+    await writeFile(caFile, controlPlane.ca);
+    const right = new KubeClient(tokenAccess({ server: controlPlane.server, caFile, token: () => 'x' }));
     expect((await failure(right.get(configMaps, { namespace, name: 'a' }))).status).to.equal(401);
     right.close();
     expect(await admin.get(nodes, { name: 'none' })).to.equal(undefined);
@@ -188,7 +188,7 @@ describe('KubeClient on a real API server', () => {
 
   it('records an event once, and counts its repetitions', async () => {
     const recorder = new EventRecorder({
-      client: test.admin,
+      client: plane().admin,
       controller: 'nauti.io/test',
       instance: 'test-0',
       repeatMs: 0,
@@ -209,7 +209,7 @@ describe('KubeClient on a real API server', () => {
     recorder.record({ ...fields, regarding: { apiVersion: 'v1', kind: 'Node', name: 'n' } });
     await recorder.flush();
     const written: KubeObject[] = [];
-    for await (const { items } of test.admin.listPages(events, { namespace })) written.push(...items);
+    for await (const { items } of plane().admin.listPages(events, { namespace })) written.push(...items);
     const counts = written.map(event => (event.series as { count: number } | undefined)?.count);
     expect(counts).to.have.members([3, undefined]);
     const [series] = written.filter(event => event.series);
@@ -223,7 +223,7 @@ describe('KubeClient on a real API server', () => {
     });
     expect(Buffer.byteLength(series?.note as string)).to.be.within(1_020, 1_024);
     const ofNode: KubeObject[] = [];
-    for await (const { items } of test.admin.listPages(events, { namespace: 'default' }))
+    for await (const { items } of plane().admin.listPages(events, { namespace: 'default' }))
       ofNode.push(...items);
     expect(ofNode.map(event => (event.regarding as { kind: string }).kind)).to.include('Node');
   });

@@ -6,7 +6,7 @@ import { leadWhileHolding, TermEnded } from '../../../kube/leader.ts';
 import { until } from '../../../lab/until.ts';
 import { silentLogger } from '../../../process/log.ts';
 import type { FaultProxy } from './fault-proxy.ts';
-import { startTestPlane, type TestPlane } from './plane.ts';
+import { useTestPlane } from './plane.ts';
 import { Random } from './random.ts';
 
 const log = silentLogger();
@@ -20,19 +20,14 @@ interface Reign {
 }
 
 describe('leader election on a real API server', () => {
-  let test: TestPlane;
+  const plane = useTestPlane();
   let namespace: string;
   let reigns: Reign[];
   let stop: AbortController;
   let running: Promise<void>[];
 
-  before(async function () {
-    this.timeout(120_000);
-    test = await startTestPlane();
-  });
-  after(() => test?.stop());
   beforeEach(async () => {
-    namespace = await test.namespace();
+    namespace = await plane().namespace();
     reigns = [];
     running = [];
     stop = new AbortController();
@@ -40,12 +35,12 @@ describe('leader election on a real API server', () => {
   afterEach(async () => {
     stop.abort();
     await Promise.allSettled(running);
-    await test.closeAll();
+    await plane().closeAll();
   });
 
   async function candidate(who: string, end = new AbortController()) {
-    const proxy = await test.proxy();
-    const client = await test.client(proxy);
+    const proxy = await plane().proxy();
+    const client = await plane().client(proxy);
     stop.signal.addEventListener('abort', () => end.abort());
     const options = { client, namespace, name: 'seat', identity: who, ...times, log, signal: end.signal };
     const done = leadWhileHolding(options, async signal => {
@@ -82,7 +77,7 @@ describe('leader election on a real API server', () => {
     expect(reigns[0]?.to).to.be.within(cutAt + 300, cutAt + 2_000);
     expect(performance.now() - cutAt).to.be.at.least(times.renewDeadlineMs);
     a.proxy.heal();
-    const lease = await test.admin.get(leases, { namespace, name: 'seat' });
+    const lease = await plane().admin.get(leases, { namespace, name: 'seat' });
     expect(lease?.spec).to.include({ holderIdentity: 'b', leaseDurationSeconds: 1, leaseTransitions: 1 });
     expectNoOverlap();
   });
@@ -112,7 +107,7 @@ describe('leader election on a real API server', () => {
   it('gives the lease back when it is stopped, after the leader has stopped', async () => {
     const a = await candidate('a');
     await eventually('a leading', () => leader() === 'a');
-    const before = (await test.admin.get(leases, { namespace, name: 'seat' }))?.spec as Record<
+    const before = (await plane().admin.get(leases, { namespace, name: 'seat' }))?.spec as Record<
       string,
       string
     >;
@@ -128,7 +123,7 @@ describe('leader election on a real API server', () => {
 
   it('leads again after the API server was away', async () => {
     const registry = new Registry();
-    const client = await test.client();
+    const client = await plane().client();
     let terms = 0;
     let leading = false;
     const options = { client, namespace, name: 'seat', identity: 'a', ...times, log, metrics: registry };
@@ -142,17 +137,17 @@ describe('leader election on a real API server', () => {
     );
     await eventually('leading', () => leading);
     expect(await registry.metrics()).to.contain('nauti_kube_leader{lease="seat"} 1');
-    await test.plane.killApiServer();
+    await plane().controlPlane.killApiServer();
     await eventually('the end of the term', () => !leading);
     expect(await registry.metrics()).to.contain('nauti_kube_leader{lease="seat"} 0');
-    await test.plane.startApiServer();
+    await plane().controlPlane.startApiServer();
     await eventually('a second term', () => leading && terms === 2);
   }).timeout(60_000);
 
   it('ends its term when another has taken the lease', async () => {
     await candidate('a');
     await eventually('a leading', () => leader() === 'a');
-    await test.admin.patch(
+    await plane().admin.patch(
       leases,
       { namespace, name: 'seat' },
       {
@@ -167,8 +162,8 @@ describe('leader election on a real API server', () => {
   });
 
   it('refuses writes after a pause of the process, before any timer ran', async () => {
-    const proxy = await test.proxy();
-    const client = await test.client(proxy);
+    const proxy = await plane().proxy();
+    const client = await plane().client(proxy);
     const options = { client, namespace, name: 'seat', identity: 'a', ...times, log, signal: stop.signal };
     let error: unknown;
     let seen = 0;
@@ -186,17 +181,17 @@ describe('leader election on a real API server', () => {
     });
     expect(error).to.be.instanceOf(TermEnded);
     expect(seen).to.equal(0);
-    expect(await test.admin.get(configMaps, { namespace, name: 'x' })).to.equal(undefined);
+    expect(await plane().admin.get(configMaps, { namespace, name: 'x' })).to.equal(undefined);
   });
 
   it('ends with what lead throws, and when lead returns, and gives the lease back', async () => {
-    const client = await test.client();
+    const client = await plane().client();
     const options = { client, namespace, name: 'seat', identity: 'a', ...times, log, signal: stop.signal };
     const failure = new Error('of the leader');
     const thrown = await leadWhileHolding(options, () => Promise.reject(failure)).catch((e: unknown) => e);
     expect(thrown).to.equal(failure);
     const spec = async () =>
-      (await test.admin.get(leases, { namespace, name: 'seat' }))?.spec as Record<string, unknown>;
+      (await plane().admin.get(leases, { namespace, name: 'seat' }))?.spec as Record<string, unknown>;
     expect((await spec()).holderIdentity ?? '').to.equal('');
     await leadWhileHolding(options, async () => {
       expect((await spec()).holderIdentity).to.equal('a');
@@ -205,7 +200,7 @@ describe('leader election on a real API server', () => {
   });
 
   it('refuses times that contradict each other', async () => {
-    const client = new KubeClient((await test.proxy()).access);
+    const client = new KubeClient((await plane().proxy()).access);
     const base = { client, namespace, name: 'seat', identity: 'a', log, signal: stop.signal };
     for (const wrong of [{ renewDeadlineMs: 15_000 }, { retryMs: 0 }, { retryMs: 10_000 }]) {
       const error = await leadWhileHolding({ ...base, ...wrong }, async () => undefined).catch(

@@ -5,15 +5,10 @@ import { kubeconfigAccess } from '../../../kube/access.ts';
 import { until } from '../../../lab/until.ts';
 import { silentLogger } from '../../../process/log.ts';
 import { greet } from './greeter.ts';
-import { startTestPlane, type TestPlane } from './plane.ts';
+import { useTestPlane } from './plane.ts';
 
 describe("the README's controller", () => {
-  let test: TestPlane;
-  before(async function () {
-    this.timeout(120_000);
-    test = await startTestPlane();
-  });
-  after(() => test?.stop());
+  const plane = useTestPlane();
 
   it('is the file that is tested here', async () => {
     const readme = await readFile(new URL('../../../kube/README.md', import.meta.url), 'utf8');
@@ -22,26 +17,26 @@ describe("the README's controller", () => {
   });
 
   it('greets, by one of two processes, and leaves nothing behind', async () => {
-    const namespace = await test.namespace();
+    const namespace = await plane().namespace();
     const stop = new AbortController();
-    const access = await kubeconfigAccess(test.plane.kubeconfig);
+    const access = await kubeconfigAccess(plane().controlPlane.kubeconfig);
     const running = ['one', 'two'].map(identity => greet(access, identity, silentLogger(), stop.signal));
     const metadata = (whom: string) => ({ namespace, name: 'a', labels: { greet: whom } });
     const greeted = (whom: string) =>
       until(
         async () => {
-          const object = await test.admin.get(configMaps, { namespace, name: 'a' });
+          const object = await plane().admin.get(configMaps, { namespace, name: 'a' });
           return (object?.data as Record<string, string> | undefined)?.greeting === `hello ${whom}`;
         },
         { what: `hello ${whom}`, timeout: 10_000, interval: 20 },
       );
-    await test.admin.apply(configMaps, { metadata: metadata('world') }, { fieldManager: 'test' });
+    await plane().admin.apply(configMaps, { metadata: metadata('world') }, { fieldManager: 'test' });
     await greeted('world');
-    await test.admin.apply(configMaps, { metadata: metadata('moon') }, { fieldManager: 'test' });
+    await plane().admin.apply(configMaps, { metadata: metadata('moon') }, { fieldManager: 'test' });
     await greeted('moon');
     stop.abort();
     await Promise.all(running);
-    const lease = await test.admin.get(leases, { namespace: 'default', name: 'greeter' });
+    const lease = await plane().admin.get(leases, { namespace: 'default', name: 'greeter' });
     expect(lease).to.have.property('spec').that.does.not.have.property('holderIdentity', 'one');
     expect(lease).to.have.property('spec').that.does.not.have.property('holderIdentity', 'two');
   });
