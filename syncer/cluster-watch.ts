@@ -7,6 +7,8 @@ export interface ClusterWatchOptions extends LivenessOptions {
   readonly log: Logger;
   /** Called when a cluster has begun or ceased to live, or it became known that it does. */
   readonly onChange: (clusterId: string, liveness: Liveness) => void;
+  /** Called when the hub is known to be reached again, and the first time. */
+  readonly onFresh: () => void;
 }
 
 /** Follows the leases on the hub and says which clusters live. */
@@ -44,7 +46,7 @@ export class ClusterWatch {
         if (after === undefined) return this.#forgetIfGone(before?.clusterId ?? key);
         const now = performance.now();
         // Only a renewal that was watched was written just now; a list may be of old ones.
-        if (hub.leases.hasSynced) this.#clusters.proveFresh(now);
+        if (hub.leases.hasSynced) this.#proveFresh(now);
         this.#clusters.observe(after, now, Date.now());
         this.#evaluate();
       }),
@@ -63,6 +65,12 @@ export class ClusterWatch {
       },
       { once: true },
     );
+  }
+
+  #proveFresh(now: number): void {
+    const wasFresh = this.#clusters.isFresh(now);
+    this.#clusters.proveFresh(now);
+    if (!wasFresh) this.#options.onFresh();
   }
 
   #forgetIfGone(clusterId: string): void {

@@ -10,6 +10,9 @@ export interface ServiceControllerOptions {
   readonly metrics?: Registry | undefined;
 }
 
+/** An API server that comes back is not kept waiting for long, in milliseconds. */
+const backoff = { minMs: 50, maxMs: 15_000 };
+
 /**
  * A controller with a backlog: services that are to be visited for once, after a start or when a cluster died, wait
  * behind all that have just changed. A worker takes one from the backlog only when nothing fresh is waiting.
@@ -30,6 +33,7 @@ export class ServiceController {
       concurrency,
       log,
       metrics,
+      backoff,
       reconcile: (service, signal) => this.#visit(service, signal),
     });
   }

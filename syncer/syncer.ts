@@ -110,6 +110,8 @@ export class Syncer {
       leaseDurationMs,
       viewGapMs,
       onChange: id => this.#visitServicesOf(id),
+      // What failed while the hub was away is not to wait for its next turn.
+      onFresh: () => this.#exports.visit(allServices(local, this.#hub)),
     });
     // All listeners before the first object: what they are not told they do not know.
     this.#clusters.follow(signal);

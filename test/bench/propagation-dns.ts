@@ -3,9 +3,6 @@ import { createSocket, type Socket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeQuery, readAnswer } from '../../crossdns/dnsclient.ts';
 
-/** Between two questions for the same change, in milliseconds. */
-const pollMs = 2;
-
 export class DnsProbe {
   readonly #socket: Socket;
   readonly #port: number;
@@ -24,12 +21,17 @@ export class DnsProbe {
     this.#socket.on('error', () => undefined);
   }
 
-  /** Milliseconds of performance.now() at which the first answer with the address arrived. */
+  /**
+   * Milliseconds of performance.now() at which the first answer with the address arrived. It is asked for every
+   * 2 ms at first, and less often the longer it takes, so that the questions are not what takes the time.
+   */
   async answered(name: string, address: string, signal: AbortSignal): Promise<number> {
+    const beganAt = performance.now();
     for (;;) {
       const answers = await this.#ask(name);
       if (answers.some(line => line.endsWith(` ${address}`))) return performance.now();
-      await sleep(pollMs, undefined, { signal });
+      const pause = Math.min(Math.max((performance.now() - beganAt) / 50, 2), 200);
+      await sleep(pause, undefined, { signal });
     }
   }
 

@@ -5,15 +5,15 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import type { KubeObject } from '../../api/meta.ts';
 import { componentNamespace, shareNamespace } from '../../api/names.ts';
-import { endpointSlices, namespaces, serviceExports, services } from '../../api/resource.ts';
+import { endpointSlices, namespaces, serviceExports, serviceImports, services } from '../../api/resource.ts';
+import { bundle } from '../../build/bundle.ts';
 import { kubeconfigAccess } from '../../kube/access.ts';
 import { KubeClient } from '../../kube/client.ts';
 import { type ControlPlane, startControlPlane } from '../../lab/control-plane.ts';
+import { until } from '../../lab/until.ts';
 import { installCrds } from '../integration/install-crds.ts';
-
-const cli = fileURLToPath(new URL('../../cli/nauti.ts', import.meta.url));
 
 export interface Cluster {
   readonly id: string;
@@ -22,6 +22,8 @@ export interface Cluster {
 }
 
 export interface World {
+  /** The program as the image has it. */
+  readonly program: string;
   readonly hub: Cluster;
   readonly cluster1: Cluster;
   readonly cluster2: Cluster;
@@ -30,6 +32,7 @@ export interface World {
 
 export async function startWorld(): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'nauti-bench-'));
+  await bundle(join(directory, 'program'));
   const start = async (id: string): Promise<Cluster> => {
     const plane = await startControlPlane({ directory: join(directory, id) });
     const client = new KubeClient(await kubeconfigAccess(plane.kubeconfig));
@@ -41,6 +44,7 @@ export async function startWorld(): Promise<World> {
   const [hub, cluster1, cluster2] = await Promise.all(['hub', 'cluster1', 'cluster2'].map(start));
   if (hub === undefined || cluster1 === undefined || cluster2 === undefined) throw new Error('unreachable');
   return {
+    program: join(directory, 'program', 'nauti.js'),
     hub,
     cluster1,
     cluster2,
@@ -59,9 +63,9 @@ export class Process {
   readonly #child: ChildProcess;
   #ended = false;
 
-  constructor(component: string, flags: Readonly<Record<string, string>>) {
+  constructor(program: string, component: string, flags: Readonly<Record<string, string>>) {
     const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-    this.#child = spawn(process.execPath, [cli, component, ...args], {
+    this.#child = spawn(process.execPath, [program, component, ...args], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     this.#child.once('exit', () => {
@@ -86,7 +90,7 @@ export class Process {
 }
 
 export function startSyncer(world: World, cluster: Cluster, identity = cluster.id): Process {
-  return new Process('syncer', {
+  return new Process(world.program, 'syncer', {
     'cluster-id': cluster.id,
     kubeconfig: cluster.plane.kubeconfig,
     'hub-kubeconfig': world.hub.plane.kubeconfig,
@@ -95,8 +99,8 @@ export function startSyncer(world: World, cluster: Cluster, identity = cluster.i
   });
 }
 
-export function startDns(cluster: Cluster, port: number): Process {
-  return new Process('crossdns', {
+export function startDns({ program }: World, cluster: Cluster, port: number): Process {
+  return new Process(program, 'crossdns', {
     source: 'kubernetes',
     'cluster-id': cluster.id,
     kubeconfig: cluster.plane.kubeconfig,
@@ -177,4 +181,26 @@ export async function exportServices(
 /** What a service has before anything changes. */
 export function firstAddress(index: number): string {
   return `10.1.${index >> 8}.${index & 255}`;
+}
+
+/** Waits until every export says that it is exported, and every import that it is ready: nothing is under way then. */
+export async function untilSettled({ cluster1, cluster2 }: World, count: number): Promise<void> {
+  const isReady = (object: KubeObject) => {
+    const { conditions = [] } = (object.status ?? {}) as { conditions?: { type: string; status: string }[] };
+    return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
+  };
+  for (const [{ client, id }, resource] of [
+    [cluster1, serviceExports],
+    [cluster1, serviceImports],
+    [cluster2, serviceImports],
+  ] as const) {
+    await until(
+      async () => {
+        let ready = 0;
+        for await (const page of client.listPages(resource)) ready += page.items.filter(isReady).length;
+        return ready >= count;
+      },
+      { what: `${count} ${resource.plural} of ${id} being ready`, timeout: 300_000, interval: 500 },
+    );
+  }
 }

@@ -18,6 +18,7 @@ import {
   startDns,
   startSyncer,
   startWorld,
+  untilSettled,
   writeSlice,
 } from './propagation-world.ts';
 
@@ -40,7 +41,7 @@ const running = new Map<string, Process>();
 let addressCount = 0;
 try {
   const { cluster1, cluster2 } = world;
-  running.set('crossdns', startDns(cluster2, port));
+  running.set('crossdns', startDns(world, cluster2, port));
   running.set('syncer1', startSyncer(world, cluster1));
   running.set('syncer2', startSyncer(world, cluster2));
   await exportServices(world, { from: 0, to: 1, twofold: 1 });
@@ -58,6 +59,8 @@ try {
   print(
     `${count} services, ${slices} slices: from nothing to all answered in ${seconds(performance.now() - beganAt)}`,
   );
+  await untilSettled(world, count);
+  print(`… and all written: ${seconds(performance.now() - beganAt)}`);
   await report(`memory with ${count} services`);
 
   print(
@@ -121,9 +124,9 @@ async function until(
 ): Promise<number> {
   const name = `${place.name}.${place.namespace}.svc.hyperos.local`;
   try {
-    return await probe.answered(name, address, AbortSignal.timeout(180_000));
+    return await probe.answered(name, address, AbortSignal.timeout(300_000));
   } catch (error) {
-    throw new Error(`${what} did not happen within 180 s: ${name} must answer ${address}`, { cause: error });
+    throw new Error(`${what} did not happen within 300 s: ${name} must answer ${address}`, { cause: error });
   }
 }
 
