@@ -35,9 +35,18 @@ export function chooseCidrs(
   const taken = [...allocations]
     .filter(([other]) => other !== id)
     .flatMap(([other, texts]) => blocks(texts).map(cidr => ({ cidr, owner: other })));
-  if (own.length > 0) return { cidrs: own, exhausted: [] };
   const wishes = readWishes(requested);
   const refused = wishes === undefined ? undefined : refusalOf(wishes, taken, settings);
+  if (own.length > 0) {
+    const hasThem =
+      wishes === undefined ||
+      wishes.every(wish => typeof wish !== 'string' && own.includes(formatCidr(wish)));
+    return {
+      cidrs: own,
+      exhausted: [],
+      ...(!hasThem && { refused: refused ?? 'a cluster keeps what it has' }),
+    };
+  }
   const granted = refused === undefined ? (wishes ?? []) : [];
   const chosen = settings.globals.map(
     global =>

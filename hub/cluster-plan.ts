@@ -44,12 +44,16 @@ export interface Plan {
   readonly lookAgainAt?: number;
 }
 
+/** A cluster without a CIDR is looked at so often, in milliseconds: who leaves is seen, this is for what is not. */
+const withoutCidrMs = 60_000;
+
 export function planCluster(facts: ClusterFacts, now: number, purgeAfterMs: number): Plan {
   const purgeAt = purgeTime(facts, purgeAfterMs);
   if (purgeAt !== undefined && purgeAt <= now) return { steps: [{ do: 'purge' }] };
   const steps: Step[] = [...joinSteps(facts, now), ...peerSteps(facts)];
   const joinEnds = steps.some(step => step.do === 'end-join') ? undefined : facts.joining?.expiresAt;
-  const times = [purgeAt, joinEnds].filter(time => time !== undefined);
+  const waitsForCidr = steps.some(step => step.do === 'give-peer') ? now + withoutCidrMs : undefined;
+  const times = [purgeAt, joinEnds, waitsForCidr].filter(time => time !== undefined);
   return { steps, ...(times.length > 0 && { lookAgainAt: Math.min(...times) }) };
 }
 

@@ -8,9 +8,6 @@ const defaultDurationMs = 15_000;
 const shortestDurationMs = 5_000;
 const longestDurationMs = 3_600_000;
 
-/** The API server proves that a watch lives at least once a minute; after a longer gap the view was broken. */
-const longestGapMs = 90_000;
-
 interface Sighting {
   renewTime: string | undefined;
   durationMs: number;
@@ -63,8 +60,16 @@ export class LeaseWatch {
 
   /** The view was proven fresh at a time: by a frame of the watch or a complete list. */
   proveFresh(at: number): void {
-    if (at - this.#contact > longestGapMs) this.#freshSince = at;
     this.#contact = Math.max(this.#contact, at);
+  }
+
+  /**
+   * The API server may have been away until now, for the clusters too: their silence counts from now on only. Called
+   * when this process begins to lead; a leader that cannot reach the API server for 10 s stops to be one, and that is
+   * shorter than the leases that clusters have.
+   */
+  startOver(now: number): void {
+    this.#freshSince = now;
   }
 
   sign(id: string): 'renewing' | 'silent' | 'unknown' {

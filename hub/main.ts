@@ -63,6 +63,7 @@ async function run(settings: Options, context: ProcessContext): Promise<void> {
       { client, namespace: settings.namespace, name: 'nauti-hub', identity, log, metrics, signal },
       async leading => {
         measures.setUsed(cidrChoice.globals, await cidrs.allocations(world.announced(), leading));
+        world.startOver();
         // What changed while another led.
         for (const id of new Set([settings.clusterId, ...world.ids()])) controller.enqueue(id);
         await controller.run(leading);

@@ -69,7 +69,7 @@ export interface Removed {
 
 /**
  * Removes a cluster and all that it told the others: first its permissions, so that it cannot write again what is
- * deleted, at last its Peer and its CIDR, so that nobody else gets the CIDR while it is still announced.
+ * deleted; its Peer last, because nobody else gets its CIDR while that is announced.
  * May be called again after it was interrupted.
  */
 export async function removeCluster({
@@ -95,8 +95,9 @@ export async function removeCluster({
     removed.slices += await deleteAllOf(client, endpointSlices, place, signal);
     await client.delete(leases, { namespace, name: leaseName(id) }, { signal });
   }
-  await client.delete(peers, { namespace, name: peerName(id) }, { signal });
+  // The Peer still holds the CIDR until it is gone, which tells those who wait for one.
   await cidrs.release(id, signal);
+  await client.delete(peers, { namespace, name: peerName(id) }, { signal });
   return removed;
 }
 

@@ -108,6 +108,11 @@ export class World {
     }
   }
 
+  /** See {@link LeaseWatch.startOver}. */
+  startOver(): void {
+    this.#watch.startOver(performance.now());
+  }
+
   /** All clusters of which there is a ServiceAccount, a Lease or a Peer; the hub too. */
   ids(): Set<string> {
     const views = [...this.#accounts.values(), ...this.#leases.values(), ...this.#peers.values()];
