@@ -53,7 +53,7 @@ describe('object names', () => {
     };
     const objects = new Map<string, string>();
     const services = new Map<string, string>();
-    for (let round = 0; round < 100_000; round++) {
+    for (let round = 0; round < 20_000; round++) {
       const long = round % 10 === 0 ? 62 : 5;
       const id = random(8) === 0 ? `${word(3)}.${word(3)}` : word(Math.min(long, 55));
       const parts = [id, word(long), word(long * 2)] as const;
@@ -67,7 +67,7 @@ describe('object names', () => {
       services.set(service, identity);
       expect(isLabelValue(service), service).to.equal(true);
     }
-    expect(objects.size).to.be.greaterThan(60_000);
+    expect(objects.size).to.be.greaterThan(12_000);
   });
 });
 

@@ -48,6 +48,11 @@ describe('import direction', () => {
     ['a component on the machinery', 'syncer/a.ts', "import { x } from '../kube/cache.ts';"],
     ['its own files', 'syncer/deep/a.ts', "import { x } from '../plan.ts';"],
     ['types of the client library', 'kube/a.ts', "import type { V1Pod } from '@kubernetes/client-node';"],
+    [
+      'the client library late',
+      'kube/a.ts',
+      "const { KubeConfig } = await import('@kubernetes/client-node');",
+    ],
     ['the OVSDB package', 'nri/a.ts', "import { OvsdbClient } from 'ovsdb-client';"],
     ['anything from a test', 'test/e2e/a.ts', "import { x } from '../../crossdns/zone.ts';"],
   ];

@@ -17,7 +17,7 @@ export const layers: readonly (readonly string[])[] = [
 /** Folders of the last layer may import anything, each other too. */
 const free = new Set(layers.at(-1));
 
-/** Only the types of these may be imported where memory counts: their models are loaded with them. */
+/** Of these only types may be imported, or late by `import()`: their models cost every process some 90 MB. */
 const typesOnly = new Set(['@kubernetes/client-node']);
 
 export interface SourceFile {
@@ -28,15 +28,16 @@ export interface SourceFile {
 
 /** @returns one sentence for each import that goes upwards or sideways, and for each folder that no layer has. */
 export function findViolations(files: readonly SourceFile[]): string[] {
-  return files.flatMap(file => importsOf(file.text).flatMap(target => check(file.path, target) ?? []));
+  return files.flatMap(file => importsOf(file.text).flatMap(found => check(file.path, found) ?? []));
 }
 
-function check(path: string, specifier: string): string | undefined {
+function check(path: string, { specifier, late }: Import): string | undefined {
   const from = folderOf(path);
   if (free.has(from)) return undefined;
   const layer = layerOf(from);
   if (layer < 0) return `${path}: the folder ${from} must stand in a layer`;
-  if (typesOnly.has(specifier)) return `${path}: ${specifier} must be imported by "import type"`;
+  if (typesOnly.has(specifier) && !late)
+    return `${path}: ${specifier} must be imported by "import type" or late`;
   if (specifier === 'ovsdb-client') return layer > layerOf(specifier) ? undefined : upwards(path, specifier);
   if (!specifier.startsWith('.')) return undefined;
   const target = folderOf(posix.join(posix.dirname(path), specifier));
@@ -57,14 +58,20 @@ function layerOf(folder: string): number {
   return layers.findIndex(layer => layer.includes(folder));
 }
 
-/** The specifiers of all imports and re-exports that exist at run time or as types, but not `import type` of packages. */
-export function importsOf(text: string): string[] {
-  const found: string[] = [];
+export interface Import {
+  readonly specifier: string;
+  /** By `import()`. */
+  readonly late: boolean;
+}
+
+/** All imports and re-exports that exist at run time or as types, but not `import type` of packages. */
+export function importsOf(text: string): Import[] {
+  const found: Import[] = [];
   const pattern =
     /^\s*(?:import|export)\s+(type\s+)?(?:[^'"`;]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm;
   for (const [, type, named, dynamic] of text.matchAll(pattern)) {
     const specifier = named ?? dynamic ?? '';
-    if (type === undefined || specifier.startsWith('.')) found.push(specifier);
+    if (type === undefined || specifier.startsWith('.')) found.push({ specifier, late: named === undefined });
   }
   return found;
 }

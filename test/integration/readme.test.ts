@@ -9,8 +9,8 @@ import { eventually } from '../e2e/eventually.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The commands of a document's `sh` blocks, one a line. */
-export function commandsOf(markdown: string): string[] {
-  return [...markdown.matchAll(/^```sh\n([^]*?)^```/gm)].flatMap(([, block = '']) =>
+function commandsOf(markdown: string): string[] {
+  return [...markdown.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, block = '']) =>
     block.split('\n').filter(line => line !== '' && !line.startsWith('#')),
   );
 }
