@@ -25,7 +25,7 @@ const prefixSize = 2;
 const maxMessage = 65_535;
 
 /** Answers wait in the socket up to this size before no more queries are read, in octets. */
-const maxUnsent = 262_144;
+const maxUnsent = 65_536;
 
 /** Answers are gathered here, so that many small ones are one write. Shared, as nothing stays in it between turns. */
 const gathered = new Uint8Array(2 * (prefixSize + maxMessage));
