@@ -151,7 +151,7 @@ export class OvsdbClient<DB extends object> implements AsyncDisposable {
       },
       synced: signal => this.#orClosed(monitor.firstSync, signal),
       changeConditions: (table, where, signal) =>
-        monitor.changeConditions(table, where as readonly AnyCondition[], signal),
+        this.#orClosed(monitor.changeConditions(table, where as readonly AnyCondition[], signal), undefined),
       cancel: async () => {
         this.#monitors.delete(id);
         const { isFollowing } = monitor;

@@ -63,8 +63,8 @@ class PieceReader {
   async #array(depth: number): Promise<unknown[]> {
     const values: unknown[] = [];
     this.#at++;
-    for (;;) {
-      const piece = this.#piece(']');
+    for (let first = true; ; first = false) {
+      const piece = this.#piece(']', first);
       if (piece !== undefined) for (const value of parse(`[${piece}]`) as unknown[]) values.push(value);
       else values.push(await this.value(depth));
       if (this.#next(0x5d)) return values;
@@ -75,8 +75,8 @@ class PieceReader {
   async #object(depth: number): Promise<Record<string, unknown>> {
     const members = Object.create(null) as Record<string, unknown>;
     this.#at++;
-    for (;;) {
-      const piece = this.#piece('}');
+    for (let first = true; ; first = false) {
+      const piece = this.#piece('}', first);
       if (piece !== undefined) {
         const part = parse(`{${piece}}`) as Record<string, unknown>;
         for (const key of Object.keys(part)) members[key] = part[key];
@@ -92,9 +92,10 @@ class PieceReader {
   /**
    * Takes as many whole members as fit into a piece, without the comma behind them.
    *
+   * @param mayBeEmpty whether no member at all is legal, as it is behind an opening bracket but not behind a comma.
    * @returns undefined where the next one alone does not fit.
    */
-  #piece(close: ']' | '}'): string | undefined {
+  #piece(close: ']' | '}', mayBeEmpty: boolean): string | undefined {
     const start = this.#at;
     let end: number | undefined;
     let at = start;
@@ -107,7 +108,9 @@ class PieceReader {
     }
     if (end === undefined) return undefined;
     this.#at = end;
-    return this.#bytes.toString('utf8', start, end);
+    const piece = this.#bytes.toString('utf8', start, end);
+    if (!mayBeEmpty && piece.trim() === '') throw notJson();
+    return piece;
   }
 
   #key(): string {

@@ -2,6 +2,18 @@ import { abortable } from './abortable.ts';
 import type { Session } from './session.ts';
 
 /**
+ * The names that locks may have (RFC 7047 section 3.1, `<id>`).
+ *
+ * @throws RangeError
+ */
+export function checkLockName(name: string): string {
+  if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return name;
+  throw new RangeError(
+    `Cannot use the lock as its name must be letters, digits and "_", not beginning with a digit: current value is ${JSON.stringify(name)}`,
+  );
+}
+
+/**
  * A lock of the database server (RFC 7047 section 4.1.8): held by one connection of all. It is asked for again on each
  * new connection. In a cluster each server has locks of its own: use them with `leaderOnly`, and have transactions
  * `assert` them.
@@ -15,7 +27,7 @@ export class Lock {
   #acquired = Promise.withResolvers<void>();
 
   constructor(name: string, steal: boolean, onChange: (held: boolean) => void) {
-    this.name = name;
+    this.name = checkLockName(name);
     this.#steal = steal;
     this.#onChange = onChange;
   }
@@ -31,8 +43,13 @@ export class Lock {
 
   /** Takes it from whoever holds it; on later connections the client queues like everybody. */
   async steal(): Promise<void> {
-    if (this.#session === undefined) this.#steal = true;
-    else await this.#ask(this.#session, 'steal');
+    if (this.#session === undefined) {
+      this.#steal = true;
+      return;
+    }
+    // A client may ask only once; the server does both in this order.
+    const unlocked = this.#session.request('unlock', [this.name]);
+    await Promise.all([unlocked, this.#ask(this.#session, 'steal')]);
   }
 
   /** For the client: a new connection. */

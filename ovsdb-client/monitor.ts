@@ -1,7 +1,7 @@
 import { abortable } from './abortable.ts';
 import { encodeConditions } from './condition.ts';
 import { type AnyCondition, matchesAny } from './condition-match.ts';
-import { ProtocolError, RequestError, show } from './errors.ts';
+import { DisconnectedError, ProtocolError, RequestError, show } from './errors.ts';
 import type { MonitorRequest, Replica, RowFilter } from './replica.ts';
 import type { UpdateFormat } from './row-update.ts';
 import { type ColumnSchema, columnOf, type DatabaseSchema } from './schema.ts';
@@ -39,7 +39,10 @@ export class Monitor<DB extends object, Q extends MonitorRequest<DB>> {
   /** Condition changes that the server has not confirmed. */
   #unconfirmed = 0;
   #conditionsVersion = 0;
+  /** Who waits for the replica to show conditions. */
+  #awaited: ({ readonly version: number } & PromiseWithResolvers<void>)[] = [];
   #synced = false;
+  #failed = false;
   #firstSync = quietResolvers();
 
   constructor(id: string, replica: Replica<DB, Q>, request: Q) {
@@ -59,7 +62,7 @@ export class Monitor<DB extends object, Q extends MonitorRequest<DB>> {
     return this.#state.state === 'following';
   }
 
-  /** Resolves when the replica was complete for the first time; rejects when an attempt was refused before. */
+  /** Resolves when the replica was complete for the first time; rejects while the last attempt was refused. */
   get firstSync(): Promise<void> {
     return this.#firstSync.promise;
   }
@@ -67,9 +70,8 @@ export class Monitor<DB extends object, Q extends MonitorRequest<DB>> {
   /** The server, or its schema, refused it; another connection or schema may not. */
   fail(error: unknown): void {
     this.#state = { state: 'idle' };
-    if (this.#synced) return;
+    this.#failed = true;
     this.#firstSync.reject(error);
-    this.#firstSync = quietResolvers();
   }
 
   /**
@@ -81,6 +83,8 @@ export class Monitor<DB extends object, Q extends MonitorRequest<DB>> {
     const early: (readonly [string, readonly unknown[]])[] = [];
     const version = this.#conditionsVersion;
     this.#state = { state: 'asked', early };
+    if (this.#failed && !this.#synced) this.#firstSync = quietResolvers();
+    this.#failed = false;
     for (const method of methods) {
       try {
         await this.#ask(session, schema, method, early);
@@ -92,6 +96,7 @@ export class Monitor<DB extends object, Q extends MonitorRequest<DB>> {
     }
     // They were changed while the server was asked for the old ones.
     if (version !== this.#conditionsVersion) await this.#renewConditions(this.#conditions.keys());
+    else this.#confirm(version);
     this.#synced = true;
     this.#firstSync.resolve();
   }
@@ -124,27 +129,41 @@ export class Monitor<DB extends object, Q extends MonitorRequest<DB>> {
   }
 
   /**
-   * Replaces a table's conditions. Done when the replica shows it, or at once where there is no connection: the next
-   * one starts with them.
+   * Replaces a table's conditions. Done when the replica shows it; a connection that ends meanwhile is waited for.
+   *
+   * @throws ColumnTypeError, UnknownColumnError, RequestError
    */
   async changeConditions(table: string, where: readonly AnyCondition[], signal?: AbortSignal): Promise<void> {
     if (!this.#conditions.has(table))
       throw new RangeError(`Cannot change conditions as ${table} is not monitored`);
     this.#conditions.set(table, where);
-    this.#conditionsVersion++;
+    const version = ++this.#conditionsVersion;
     this.#lastTransaction = noTransaction;
-    const renewed = this.#renewConditions([table]);
+    const shown = Promise.withResolvers<void>();
+    this.#awaited.push({ version, ...shown });
     // Only the wait can be given up: what the server does with the request must be known.
-    renewed.catch(() => {});
-    await abortable(renewed, signal);
+    this.#renewConditions([table]).catch((error: unknown) => {
+      if (!(error instanceof DisconnectedError)) shown.reject(error);
+    });
+    await abortable(shown.promise, signal);
   }
 
   async #renewConditions(tables: Iterable<string>): Promise<void> {
     if (this.#state.state !== 'following') return;
     const { session, schema, method } = this.#state;
-    if (method !== 'monitor') return this.#sendConditions(session, schema, tables);
-    await session.request('monitor_cancel', [this.id]);
-    await this.start(session, schema);
+    const version = this.#conditionsVersion;
+    if (method === 'monitor') {
+      await session.request('monitor_cancel', [this.id]);
+      return this.start(session, schema);
+    }
+    await this.#sendConditions(session, schema, tables);
+    this.#confirm(version);
+  }
+
+  /** The replica shows these conditions. */
+  #confirm(version: number): void {
+    for (const { resolve } of this.#awaited.filter(wait => wait.version <= version)) resolve();
+    this.#awaited = this.#awaited.filter(wait => wait.version > version);
   }
 
   async #sendConditions(session: Session, schema: DatabaseSchema, tables: Iterable<string>): Promise<void> {

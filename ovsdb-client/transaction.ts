@@ -2,6 +2,7 @@ import { type Condition, encodeConditions, encodeMutations, type Mutation } from
 import { decode } from './decode.ts';
 import { encode } from './encode.ts';
 import { ProtocolError, show, TransactionError } from './errors.ts';
+import { checkLockName } from './lock.ts';
 import { columnOf, type DatabaseSchema, tableOf } from './schema.ts';
 import { type ColumnInput, isUuid, NewRow, type RowInput, type Uuid } from './value.ts';
 
@@ -125,6 +126,7 @@ export class Transaction<DB extends object> {
 
   /** Fails with `not owner` unless this connection holds the lock. */
   assert(lock: string): void {
+    checkLockName(lock);
     this.#add('assert', () => ({ op: 'assert', lock }));
   }
 
