@@ -117,7 +117,8 @@ describe('Controller', () => {
           most,
           [...active.values()].reduce((sum, n) => sum + n, 0),
         );
-        controller.enqueue(key);
+        // The other keys end: there are workers that could take it.
+        if (key === 'a') controller.enqueue(key);
         await new Promise(resolve => setImmediate(resolve));
         active.set(key, (active.get(key) ?? 0) - 1);
         if (++total === 100) stop.abort();

@@ -148,8 +148,14 @@ describe('ObjectCache on a real API server', () => {
       await drop('gone');
       await put('changed', 2);
       await put('new', 1);
-      let served = 0;
-      proxy.decide = ({ watch }) => (watch && served++ === 0 ? fault : undefined);
+      // The version that is forgotten stays forgotten.
+      let forgotten: string | undefined;
+      proxy.decide = ({ watch, path }) => {
+        if (!watch) return undefined;
+        const version = /resourceVersion=(\d+)/.exec(path)?.[1];
+        forgotten ??= version;
+        return version === forgotten ? fault : undefined;
+      };
       proxy.resetAll();
       proxy.heal();
       await eventually('the new object', () => cache.get(`${namespace}/new`) === 1);
@@ -190,6 +196,38 @@ describe('ObjectCache on a real API server', () => {
     await eventually('more watches', () => proxy.requests > before + 3);
     proxy.decide = () => undefined;
     await eventually('both objects', () => cache.size === 2);
+  });
+
+  it('leaves a watch alone that speaks now and then', async () => {
+    const { cache } = await start({ stallMs: 400 });
+    await cache.synced();
+    await eventually('a watch', () => proxy.watches === 1);
+    const before = proxy.requests;
+    const end = performance.now() + 1_200;
+    for (let n = 0; performance.now() < end; n++) await put('a', n);
+    expect(proxy.requests).to.equal(before);
+  });
+
+  it('lists again where watches stay silent, as after a restored etcd', async () => {
+    // The server has not reached that version yet: it accepts the watch, and leaves out what is older.
+    proxy.decide = ({ watch, path }) =>
+      watch ? { path: path.replace(/resourceVersion=\d+/, 'resourceVersion=999999999') } : undefined;
+    const { cache } = await start({ stallMs: 60 });
+    await cache.synced();
+    await put('a', 1);
+    await eventually('the object', () => cache.get(`${namespace}/a`) === 1);
+  });
+
+  it('goes around a frame that it can never read, by a list', async () => {
+    const { cache } = await start();
+    await cache.synced();
+    await eventually('a watch', () => proxy.watches === 1);
+    const garbage = Buffer.from('garbage\n');
+    // Each watch from that version on begins with the same bytes.
+    proxy.decide = ({ watch }) => (watch ? { after: { bytes: 0, action: { inject: garbage } } } : undefined);
+    proxy.resetAll();
+    await put('a', 1);
+    await eventually('the object', () => cache.get(`${namespace}/a`) === 1);
   });
 
   it('waits as long as Retry-After says', async () => {

@@ -14,6 +14,8 @@ export interface Fault {
     readonly headers?: Record<string, string>;
     readonly body?: string | Buffer;
   };
+  /** Asks the API server for this instead. */
+  readonly path?: string;
   /** The body goes through in pieces of so many bytes. */
   readonly pieces?: number;
   readonly dropBookmarks?: boolean;
@@ -128,7 +130,7 @@ export class FaultProxy {
         await this.#relay([Buffer.from(fault.answer.body ?? '')], response, fault);
         return;
       }
-      const answer = await this.#ask(request, body, response);
+      const answer = await this.#ask(request, fault?.path ?? path, body, response);
       if (this.#partitioned) await this.#healed.promise;
       const { 'content-length': _, 'transfer-encoding': __, ...headers } = answer.headers;
       response.writeHead(answer.statusCode ?? 502, headers);
@@ -144,13 +146,18 @@ export class FaultProxy {
     }
   }
 
-  async #ask(request: IncomingMessage, body: string, response: ServerResponse): Promise<IncomingMessage> {
+  async #ask(
+    request: IncomingMessage,
+    path: string,
+    body: string,
+    response: ServerResponse,
+  ): Promise<IncomingMessage> {
     const { host: _, authorization: __, connection: ___, ...headers } = request.headers;
     const upstream = httpsRequest({
       host: this.#upstream.server.hostname,
       port: this.#upstream.server.port,
       method: request.method,
-      path: request.url,
+      path,
       headers,
       agent: this.#agent,
     });
