@@ -130,6 +130,7 @@ export async function clusterReady(
     ['rollout', 'status', '-n', 'kube-system', 'deployment/coredns', '--timeout=180s'],
     options(signal),
   ).catch(async cause => {
+    signal?.throwIfAborted();
     const pods = await kubectl(cluster, ['get', 'pods', '-n', 'kube-system', '-o', 'wide']);
     throw new Error(`Cannot start the DNS of ${cluster.name}: ${lastLines(String(cause))}\n${pods}`, {
       cause,

@@ -160,6 +160,8 @@ function become(command: string, args: readonly string[]): Promise<void> {
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`);
+  // An interrupt reaches the programs that are running too, so that any of them may be the first to fail.
+  const shown = signal.aborted ? signal.reason : error;
+  process.stderr.write(`\n${shown instanceof Error ? shown.message : String(shown)}\n`);
   process.exitCode = 1;
 }

@@ -1,6 +1,6 @@
 /** Makes the machine's network namespaces what a plan says, and takes them away again. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, tryRun } from './command.ts';
 import { machineDevice, type NamespacePlan, namespacePrefix } from './network-plan.ts';
@@ -53,8 +53,11 @@ async function ensureNamespace(name: string): Promise<void> {
   await run('ip', ['netns', 'add', name]);
 }
 
+// NSFS_MAGIC (linux/magic.h): the file system of what a namespace is mounted as.
+const namespaceFileSystem = 0x6e736673;
+
 async function isNamespace(name: string): Promise<boolean> {
-  return existsSync(namespacePath(name)) && (await tryRun('nsenter', [...entering(name), 'true'])).code === 0;
+  return (await statfs(namespacePath(name)).catch(() => undefined))?.type === namespaceFileSystem;
 }
 
 async function ensureLinks({ name, links }: NamespacePlan): Promise<void> {

@@ -40,7 +40,7 @@ type Step = ListrTaskWrapper<Context, any, any>;
 /** What is needed before anything starts, and stays after the lab: packages, programs, images. */
 export async function prepareLab(signal?: AbortSignal): Promise<NodeImages> {
   const context: Context = {};
-  await new Listr<Context>(preparation(signal), rendering).run(context);
+  await runSteps(preparation(signal), context);
   if (context.images === undefined) throw new Error('unreachable: preparation ends with the images');
   return context.images;
 }
@@ -59,11 +59,38 @@ export async function bringUp(options: UpOptions): Promise<Topology> {
   return withLabLock(
     async () => {
       const topology = await decideTopology(options);
-      await new Listr<Context>(construction(topology, images, signal), rendering).run();
+      await runSteps(construction(topology, images, signal), {});
       return topology;
     },
     () => process.stderr.write('Waiting for another command that changes the lab …\n'),
   );
+}
+
+/** @throws the first error of a step, whole; beside the step's name stands only its first line. */
+async function runSteps(steps: ListrTask<Context>[], context: Context): Promise<void> {
+  await new Listr<Context>(steps.map(shorten), rendering).run(context).catch(error => {
+    throw error instanceof Shortened ? error.cause : error;
+  });
+}
+
+/** An error as it is shown beside a step; its cause is the true one. */
+class Shortened extends Error {
+  constructor(cause: unknown) {
+    super(String(cause instanceof Error ? cause.message : cause).split('\n', 1)[0], { cause });
+  }
+}
+
+function shorten(step: ListrTask<Context>): ListrTask<Context> {
+  return {
+    ...step,
+    task: async (context, wrapper) => {
+      try {
+        return await step.task(context, wrapper);
+      } catch (error) {
+        throw error instanceof Shortened ? error : new Shortened(error);
+      }
+    },
+  };
 }
 
 async function decideTopology({
@@ -127,10 +154,12 @@ function construction(
       title: `Clusters ${topology.clusters.map(cluster => cluster.name).join(', ')}`,
       task: (_, step) =>
         step.newListr(
-          topology.clusters.map(cluster => ({
-            title: cluster.name,
-            task: (_context, inner) => bringUpCluster(cluster, images, inner, signal),
-          })),
+          topology.clusters.map(cluster =>
+            shorten({
+              title: cluster.name,
+              task: (_context, inner) => bringUpCluster(cluster, images, inner, signal),
+            }),
+          ),
           { concurrent: true, rendererOptions: { collapseSubtasks: false } },
         ),
     },
@@ -166,6 +195,8 @@ async function bringUpCluster(
 }
 
 const rendering = {
+  // An interrupt is the caller's to handle, by the signal that it gave.
+  registerSignalListeners: false,
   rendererOptions: { timer: PRESET_TIMER, collapseErrors: false, showErrorMessage: false },
   fallbackRendererOptions: { timer: PRESET_TIMER },
 } as const;
