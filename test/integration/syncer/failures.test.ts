@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { componentNamespace, managedBy, managedByLabel, shareNamespace } from '../../../api/names.ts';
 import { derivedServiceName } from '../../../api/object-names.ts';
 import {
+  deployments,
   endpointSlices,
   exportedServices,
   leases,
@@ -372,10 +373,28 @@ describe('syncers when things break', function () {
       async () => [await addressesOf(two(), ns, 'web'), await addressesOf(one(), ns, 'own')],
       [['10.1.0.1'], ['10.2.0.1']],
     );
+    // The Deployment's controller is played by the test: it stops the syncer when it is to have no pods.
+    const deployment = { namespace: componentNamespace, name: 'nauti-syncer' };
+    const template = {
+      metadata: { labels: { app: 'syncer' } },
+      spec: { containers: [{ name: 'syncer', image: 'nauti' }] },
+    };
+    await two().create(deployments, {
+      metadata: deployment,
+      spec: { replicas: 2, selector: { matchLabels: { app: 'syncer' } }, template },
+    });
+    const leave = spawnSyncer(set.cluster2, 'syncer-leave', { NAUTI_STOP_DEPLOYMENT: 'nauti-syncer' });
+    const ended = once(leave, 'exit');
+    const replicas = async () =>
+      ((await two().get(deployments, deployment))?.spec as { replicas: number } | undefined)?.replicas;
+    await eventually('the Deployment stopped', replicas, 0);
+    expect(await addressesOf(one(), ns, 'own'), 'nothing is removed while a syncer works').to.deep.equal([
+      '10.2.0.1',
+    ]);
     await stop(second);
-    const leave = spawnSyncer(set.cluster2, 'syncer-leave');
-    const [code] = await once(leave, 'exit');
+    const [code] = await ended;
     expect(code).to.equal(0);
+    await two().delete(deployments, deployment);
     expect(await namesOnHub(set.hub.client, 'cluster2')).to.deep.equal([]);
     expect(await set.hub.client.get(leases, { namespace: shareNamespace, name: 'cluster2' })).to.equal(
       undefined,
