@@ -15,7 +15,7 @@ import { curlNginx, deployNginx, exampleUrl, exportNginx, startClient } from './
 import { buildNautiImage, loadNautiImage, type NautiImage } from './image.ts';
 import { forwardClusterDns, installHub, joinCluster } from './install.ts';
 import { Journal } from './journal.ts';
-import { nextCommands } from './next-commands.ts';
+import { farewell, suggestions } from './next-commands.ts';
 
 interface Context {
   image?: NautiImage;
@@ -47,7 +47,9 @@ try {
   say(`\n${context.page?.trim()}`);
   say(`\nThat is ${exampleUrl}, nginx of cluster1, from a pod of cluster2.`);
   say(`The demo took ${((performance.now() - begin) / 1000).toFixed(1)} s. Try next:\n`);
-  for (const { what, command } of nextCommands) say(`  # ${what}\n  ${command}`);
+  for (const { what, commands } of [...suggestions, farewell]) {
+    say([`# ${what}`, ...commands].map(line => `  ${line}`).join('\n'));
+  }
 } catch (error) {
   const message = error instanceof Error ? error.message : String(error);
   journal.note(`failed: ${error instanceof Error ? error.stack : error}`);

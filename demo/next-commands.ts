@@ -1,34 +1,52 @@
 import { clientPod, exampleUrl } from './example.ts';
 
-/** What to try once the demo has run. Each works when pasted, in this order too. */
-export const nextCommands: readonly { readonly what: string; readonly command: string }[] = [
+export interface Suggestion {
+  readonly what: string;
+  readonly commands: readonly string[];
+}
+
+const lab = 'npm run -s lab --';
+const name = new URL(exampleUrl).hostname;
+
+/** What to try once the demo has run. Each works when pasted into a shell at the root of the project, in this order too. */
+export const suggestions: readonly Suggestion[] = [
   {
-    what: 'the name again, and what DNS says of it',
-    command: `npm run -s lab -- kubectl cluster2 exec ${clientPod} -- curl -s ${exampleUrl}`,
+    what: 'the same again',
+    commands: [`${lab} kubectl cluster2 exec ${clientPod} -- curl -s ${exampleUrl}`],
   },
   {
-    what: 'more pods: the answers follow',
-    command:
-      'npm run -s lab -- kubectl cluster1 scale deployment nginx --replicas 3 && ' +
-      'npm run -s lab -- kubectl cluster1 rollout status deployment nginx && ' +
-      `npm run -s lab -- kubectl cluster2 exec ${clientPod} -- dig +noall +answer nginx-svc.default.svc.hyperos.local`,
+    what: 'more pods in cluster1: the answers in cluster2 follow',
+    commands: [
+      `${lab} kubectl cluster1 scale deployment nginx --replicas 3`,
+      `${lab} kubectl cluster1 rollout status deployment nginx`,
+      `${lab} kubectl cluster2 exec ${clientPod} -- dig +noall +answer ${name}`,
+    ],
   },
   {
-    what: 'the same service by the virtual address of KEP-1645',
-    command: `npm run -s lab -- kubectl cluster2 exec ${clientPod} -- dig +short nginx-svc.default.svc.clusterset.local`,
+    what: 'the same service by a virtual address, as KEP-1645 has it',
+    commands: [
+      `${lab} kubectl cluster2 exec ${clientPod} -- curl -s ${exampleUrl.replace('hyperos', 'clusterset')}`,
+    ],
   },
   {
-    what: 'who is a member, and what cluster2 knows of cluster1',
-    command:
-      'npm run -s lab -- kubectl hub get peers -n syncer-operator && ' +
-      'npm run -s lab -- kubectl cluster2 get serviceimports,endpointslices -n default',
+    what: 'who is a member, and what cluster2 knows of the others',
+    commands: [
+      `${lab} kubectl hub get peers -n syncer-operator`,
+      `${lab} kubectl cluster2 get serviceimports,endpointslices -n default`,
+    ],
   },
   {
-    what: 'no export, no name: NXDOMAIN (exported again by the next "npm run demo")',
-    command:
-      'npm run -s lab -- kubectl cluster1 delete serviceexport nginx-svc && ' +
-      `npm run -s lab -- kubectl cluster2 exec ${clientPod} -- dig nginx-svc.default.svc.hyperos.local`,
+    what: 'no export, no name: NXDOMAIN (the next "npm run demo" exports it again)',
+    commands: [
+      `${lab} kubectl cluster1 delete serviceexport nginx-svc`,
+      `${lab} kubectl cluster2 exec ${clientPod} -- dig ${name}`,
+    ],
   },
-  { what: 'what runs, and its logs', command: 'npm run -s lab -- status' },
-  { what: 'take everything away again', command: 'npm run -s lab -- down' },
+  {
+    what: 'what runs',
+    commands: [`${lab} status`, `${lab} kubectl cluster1 logs -n nauti-system deployment/nauti-syncer`],
+  },
 ];
+
+/** The last thing to do, which ends all others. */
+export const farewell: Suggestion = { what: 'take everything away again', commands: [`${lab} down`] };

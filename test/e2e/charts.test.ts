@@ -1,0 +1,150 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { Cluster } from '../../demo/cluster.ts';
+import { curlNginx, exportNginx } from '../../demo/example.ts';
+import type { NautiImage } from '../../demo/image.ts';
+import { installHub, joinCluster } from '../../demo/install.ts';
+import { Journal } from '../../demo/journal.ts';
+import { serverUrl } from '../../lab/control-plane-plan.ts';
+import { clusters } from '../../lab/lab.ts';
+import { checkout } from '../../lab/tools.ts';
+import { clusterNamed } from '../../lab/topology.ts';
+import { until } from '../../lab/until.ts';
+
+const release = ['-n', 'nauti-system'];
+
+/** Upgrades, uninstalls and installs again what the demo has installed, and leaves it as it was. */
+describe('the charts on real clusters', function () {
+  this.timeout(300_000);
+  const stop = new AbortController();
+  let directory = '';
+  let journal: Journal;
+  let hub: Cluster;
+  let first: Cluster;
+  let second: Cluster;
+  let image: NautiImage;
+  let url = '';
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'nauti-charts-'));
+    journal = new Journal(join(directory, 'log'));
+    const cluster = (name: string) => new Cluster(name, journal, stop.signal);
+    [hub, first, second] = [cluster('hub'), cluster('cluster1'), cluster('cluster2')];
+    url = serverUrl(clusterNamed({ podNetworks: 'routed', clusters: await clusters() }, 'hub'));
+    image = await installedImage(first);
+    await exportNginx(first);
+  });
+
+  after(async () => {
+    stop.abort();
+    await journal.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  async function installedImage(cluster: Cluster): Promise<NautiImage> {
+    const values = JSON.parse(
+      await cluster.helm(['get', 'values', 'nauti-agent', ...release, '-o', 'json']),
+    ) as {
+      image: { repository: string; tag: string };
+      podAnnotations: Record<string, string>;
+    };
+    return { ...values.image, id: values.podAnnotations['nauti.io/image'] ?? '', archive: '' };
+  }
+
+  /** All that the charts and the components have made in a cluster, but the CRDs. */
+  async function leftovers(cluster: Cluster): Promise<string[]> {
+    const resources = await cluster.kubectl(['api-resources', '--verbs=list', '-o', 'name']);
+    const listed = await cluster.kubectl([
+      ...[
+        'get',
+        resources
+          .trim()
+          .split('\n')
+          .filter(name => !/^(events|customresourcedefinitions|apiservices)/.test(name))
+          .join(),
+      ],
+      ...['-A', '--ignore-not-found', '-o'],
+      'jsonpath={range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name} {.metadata.labels} {.metadata.finalizers}{"\\n"}{end}',
+    ]);
+    return listed
+      .split('\n')
+      .filter(line =>
+        /nauti|derived-|syncer-operator|\.octopus\.io/.test(line.replace(/^Namespace \/nauti-system .*/, '')),
+      );
+  }
+
+  const isOurs = (line: string) =>
+    !line.startsWith('ServiceAccount nauti-system/default') &&
+    !line.startsWith('ConfigMap nauti-system/kube-root-ca.crt');
+
+  async function nothingLeft(cluster: Cluster): Promise<void> {
+    const left = async () => (await leftovers(cluster)).filter(isOurs);
+    await until(async () => (await left()).length === 0, {
+      what: `nothing being left in ${cluster.name}`,
+      timeout: 60_000,
+      interval: 1_000,
+      detail: async () => (await left()).join('; '),
+    });
+  }
+
+  it('finds leftovers where there are some', async () => {
+    const found = (await leftovers(first)).join('\n');
+    expect(found)
+      .to.contain('ServiceExport default/nginx-svc')
+      .and.to.contain('ServiceImport default/nginx-svc')
+      .and.to.contain('Deployment nauti-system/nauti-syncer');
+  });
+
+  it('upgrade without a token, and the cluster stays the member that it was', async () => {
+    const identity = ['get', 'secret', 'nauti-hub-identity', ...release, '-o', 'jsonpath={.data}'];
+    const before = await first.kubectl(identity);
+    expect(before).to.contain('identity.json');
+    await first.helm([
+      ...['upgrade', 'nauti-agent', join(checkout, 'helm', 'nauti-agent'), ...release],
+      ...['--reset-then-reuse-values', '--set', 'hub.bootstraptoken=', '--set', 'logLevel=debug'],
+    ]);
+    await first.rolledOut('nauti-system', ['nauti-syncer', 'nauti-crossdns']);
+    expect(await first.kubectl(identity)).to.equal(before);
+    expect(await curlNginx(second)).to.contain('Welcome to nginx!');
+  });
+
+  it('leave a cluster as it was, but for the CRDs and what people made, and the hub without its exports', async () => {
+    await first.helm(['uninstall', 'nauti-agent', ...release]);
+    await nothingLeft(first);
+    const crds = await first.kubectl(['get', 'crd', '-o', 'name']);
+    expect(crds).to.contain('serviceexports.multicluster.x-k8s.io');
+    // People's own: it stays, and may be deleted, as no finalizer holds it.
+    const finalizers = [
+      'get',
+      'serviceexport',
+      'nginx-svc',
+      '-n',
+      'default',
+      '-o',
+      'jsonpath={.metadata.finalizers}',
+    ];
+    expect(await first.kubectl(finalizers)).to.equal('');
+    const ofCluster = [
+      '-n',
+      'syncer-operator',
+      '-l',
+      'services.nauti.io/multi-cluster-cluster-ID=cluster1',
+      '-o',
+      'name',
+    ];
+    expect(await hub.kubectl(['get', 'exportedservices,endpointslices,leases', ...ofCluster])).to.equal('');
+  });
+
+  it('leave the hub as it was', async () => {
+    await hub.helm(['uninstall', 'nauti', ...release]);
+    await nothingLeft(hub);
+  });
+
+  it('are installed again, and members of the hub that was lost join the new one', async () => {
+    await installHub(hub, { url, image });
+    for (const member of [first, second]) await joinCluster(member, { hub, url, image });
+    expect(await curlNginx(second)).to.contain('Welcome to nginx!');
+  });
+});
