@@ -11,7 +11,7 @@ import { RateLimiter } from './ratelimit.ts';
 import { Responder } from './responder.ts';
 import { ServiceIndex } from './serviceindex.ts';
 import { loadSyscalls, type Syscalls } from './syscalls.ts';
-import { defaultTcpLimits, listenTcp, type TcpLimits } from './tcp.ts';
+import { defaultTcpLimits, listenTcp, type TcpLimits, type TcpListener } from './tcp.ts';
 import { listenUdp } from './udp.ts';
 import { Zone } from './zone.ts';
 
@@ -26,7 +26,7 @@ export class Answering {
   readonly #limiter: RateLimiter;
   readonly #tcpLimits: TcpLimits = { ...defaultTcpLimits };
   readonly #listeners: DnsListener[] = [];
-  #connections: () => number = () => 0;
+  readonly #tcp: TcpListener[] = [];
 
   private constructor(settings: AnsweringSettings, catalog: Catalog, cookies: CookieBaker, log: Logger) {
     this.#settings = settings;
@@ -51,7 +51,12 @@ export class Answering {
   }
 
   get connections(): number {
-    return this.#connections();
+    return this.#tcp.reduce((sum, tcp) => sum + tcp.connections, 0);
+  }
+
+  /** Octets that are kept for TCP clients. */
+  get kept(): number {
+    return this.#tcp.reduce((sum, tcp) => sum + tcp.kept, 0);
   }
 
   /** Where it listens, in the order of the options. */
@@ -73,20 +78,18 @@ export class Answering {
     const { responder } = this;
     const log = this.#log;
     const syscalls = findSyscalls(this.#settings.udpIo, log);
-    const counts: (() => number)[] = [];
     for (const address of this.#settings.listen) {
       const udp = await listenUdp(address, { responder, log, syscalls, reusePort });
       this.#listeners.push(udp);
       const limits = this.#tcpLimits;
       const tcp = await listenTcp(udp.address, { responder, limits, log, reusePort });
       this.#listeners.push(tcp);
-      counts.push(() => tcp.connections);
+      this.#tcp.push(tcp);
       log.info(
         { address: udp.address, zones: this.#settings.zone, batches: syscalls !== undefined },
         'listening',
       );
     }
-    this.#connections = () => counts.reduce((sum, count) => sum + count(), 0);
   }
 
   /** Answers what was received, then ends. */

@@ -26,6 +26,12 @@ async function run(settings: AnsweringSettings, context: ProcessContext): Promis
   const feed = await Feed.open(settings, catalog, log);
   feed.registerMetrics(metrics);
   registerGauge(metrics, 'nauti_dns_tcp_connections', 'Open TCP connections.', () => answering.connections);
+  registerGauge(
+    metrics,
+    'nauti_dns_tcp_kept_bytes',
+    'Queries and answers kept for TCP clients.',
+    () => answering.kept,
+  );
   const zones = settings.zone.map(zone => zone.name);
   registerQueryMetrics(metrics, zones, () => answering.responder.stats);
   probes.ready('data', () => answering.responder.ready || `not read yet: ${feed.missing.join(', ')}`);

@@ -29,6 +29,13 @@ export interface TcpOptions {
   readonly reusePort?: boolean;
 }
 
+export interface TcpListener extends DnsListener {
+  /** How many are open. */
+  readonly connections: number;
+  /** Octets of queries and answers that are kept for all of them. */
+  readonly kept: number;
+}
+
 /** How often the deadlines of all connections are looked at, in milliseconds. */
 const patrolEvery = 500;
 
@@ -43,7 +50,7 @@ const closeLimit = 2_000;
 export async function listenTcp(
   address: SocketAddress,
   { responder, limits, log, reusePort = false }: TcpOptions,
-): Promise<DnsListener & { readonly connections: number }> {
+): Promise<TcpListener> {
   const connections = new ConnectionSet(responder, limits);
   const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => connections.accept(socket));
   await listen(server, address, reusePort);
@@ -51,6 +58,9 @@ export async function listenTcp(
   const patrol = setInterval(() => connections.patrol(performance.now()), patrolEvery).unref();
   const bound = server.address();
   return {
+    get kept() {
+      return connections.kept;
+    },
     get connections() {
       return connections.size;
     },
@@ -83,6 +93,12 @@ class ConnectionSet {
 
   get size(): number {
     return this.#open.size;
+  }
+
+  get kept(): number {
+    let sum = 0;
+    for (const connection of this.#open) sum += connection.kept;
+    return sum;
   }
 
   accept(socket: Socket): void {

@@ -63,6 +63,14 @@ export class Connection {
     return this.#state.kind === 'idle';
   }
 
+  /** Octets of queries and answers that wait. */
+  get kept(): number {
+    const state = this.#state;
+    const own =
+      state.kind === 'partial' ? state.buffer.length : state.kind === 'blocked' ? state.unread.length : 0;
+    return own + this.#socket.readableLength + this.#socket.writableLength;
+  }
+
   /** Ends as soon as the client has taken its answers. */
   finish(): void {
     if (this.#state.kind === 'blocked') this.#ended = true;
