@@ -11,6 +11,7 @@ export const labPackages: readonly string[] = [
   'iproute2',
   'iptables',
   'mmdebstrap',
+  'mount',
   'nftables',
   'openssl',
   'procps',

@@ -33,6 +33,8 @@ export async function ensureRootFileSystem(options: RootFileSystemOptions): Prom
       ...[`${path}.lock`, 'sh', '-euc', makeOnce, 'sh', path, partial, scratch],
       ...['mmdebstrap', '--quiet', '--variant=minbase', '--mode=root', `--include=${packages.join(',')}`],
       ...['man', 'doc', 'locale', 'info'].map(name => `--dpkgopt=path-exclude=/usr/share/${name}/*`),
+      // Of the package debian-archive-keyring: the machine's own may be of another distribution.
+      '--keyring=/usr/share/keyrings/debian-archive-keyring.gpg',
       ...['--aptopt=Acquire::Retries "3"', suite, partial, ...(mirror === undefined ? [] : [mirror])],
     ],
     { ...(signal && { signal }) },
