@@ -1,9 +1,7 @@
 import { expect } from 'chai';
 import { parse } from 'yaml';
-import { clusterDnsObjects } from './cluster-dns.ts';
 import { isInit } from './node.ts';
 import { nodeFiles, nodeObject } from './node-plan.ts';
-import { isReady } from './node-state.ts';
 import { clusterNamed, describeTopology, nodeNamed } from './topology.ts';
 
 const topology = describeTopology('routed');
@@ -41,54 +39,5 @@ describe('node plan', () => {
     expect(isInit('Name:\tunshare\nNSpid:\t4710\n')).to.equal(false);
     expect(isInit('Name:\tpause\nNSpid:\t4800\t90\t1\n')).to.equal(false);
     expect(isInit('Name:\tkubelet\nNSpid:\t4800\t90\n')).to.equal(false);
-  });
-});
-
-describe('node state', () => {
-  const state = (status: string, lastHeartbeatTime: string) => ({
-    status: {
-      conditions: [
-        { type: 'DiskPressure', status: 'False' },
-        { type: 'Ready', status, lastHeartbeatTime },
-      ],
-    },
-  });
-  const lease = (renewTime: string) => ({ spec: { renewTime } });
-  const boot = Date.parse('2026-01-01T00:00:10.500Z');
-
-  it('believes the condition where nothing was booted', () => {
-    expect(isReady(state('True', '2026-01-01T00:00:00Z'), undefined)).to.equal(true);
-    expect(isReady(state('False', '2026-01-01T00:00:00Z'), undefined)).to.equal(false);
-    expect(isReady({}, undefined)).to.equal(false);
-    expect(isReady(undefined, undefined)).to.equal(false);
-  });
-
-  it('does not believe what the node said before its boot', () => {
-    const fresh = lease('2026-01-01T00:00:11.000000Z');
-    expect(isReady(state('True', '2026-01-01T00:00:05Z'), fresh, boot)).to.equal(false);
-    expect(
-      isReady(state('True', '2026-01-01T00:00:10Z'), lease('2026-01-01T00:00:10.100000Z'), boot),
-    ).to.equal(false);
-    expect(isReady(state('True', '2026-01-01T00:00:11Z'), undefined, boot)).to.equal(false);
-    expect(isReady(state('True', '2026-01-01T00:00:11Z'), fresh, boot)).to.equal(true);
-  });
-});
-
-describe('cluster DNS', () => {
-  it('looks as kubeadm makes it', () => {
-    const objects = clusterDnsObjects(cluster) as {
-      kind: string;
-      metadata: { name: string; namespace?: string };
-      spec?: unknown;
-    }[];
-    const find = (kind: string) => objects.find(object => object.kind === kind);
-    expect(find('Service')).to.have.nested.property('metadata.name', 'kube-dns');
-    expect(find('Service')).to.have.nested.property('spec.clusterIP', '10.96.0.10');
-    expect(find('ConfigMap')).to.have.nested.property('metadata.name', 'coredns');
-    expect(find('ConfigMap'))
-      .to.have.nested.property('data.Corefile')
-      .that.contains('kubernetes cluster.local in-addr.arpa ip6.arpa');
-    expect(find('Deployment')).to.have.nested.property('spec.replicas', 2);
-    expect(objects.at(-1)?.kind).to.equal('Deployment');
   });
 });
