@@ -9,7 +9,7 @@ import { checkout } from '../../lab/tools.ts';
 /** What must be in the output of a command, where there is more to say than that it ends well. */
 const expected: readonly (readonly [RegExp, RegExp])[] = [
   [/curl/, /Welcome to nginx!/],
-  [/dig \+noall/, /(IN\s+A\s+10\.241\..*\n){3}/],
+  [/dig \+noall/, /(.*IN\s+A\s+10\.241\..*\n){3}/],
   [/get peers/, /^cluster2 .*True/m],
   [/dig nginx/, /status: NXDOMAIN/],
 ];
@@ -21,7 +21,7 @@ describe('the commands that the demo suggests', function () {
 
   after(async () => {
     await exportNginx(new Cluster('cluster1', journal, stop.signal));
-    await curlNginx(new Cluster(/^cluster2 .*True/m, journal, stop.signal));
+    await curlNginx(new Cluster('cluster2', journal, stop.signal));
     await journal.close();
   });
 
