@@ -17,6 +17,7 @@ import {
 import { createJoinToken, type JoinToken } from '../../../hub/join-token.ts';
 import { hub } from '../../../hub/main.ts';
 import { options as hubOptions } from '../../../hub/options.ts';
+import { removeMember } from '../../../hub/removal.ts';
 import { kubeconfigAccess } from '../../../kube/access.ts';
 import { KubeClient, KubeError } from '../../../kube/client.ts';
 import { type ControlPlane, startControlPlane } from '../../../lab/control-plane.ts';
@@ -207,6 +208,8 @@ export class HubCluster implements AsyncDisposable {
         { what: `the policy on ${path} in force`, timeout: 30_000 },
       );
     }
+    await this.admin.delete(leases, { namespace: shareNamespace, name: probe.id });
+    await removeMember(this.admin, { namespace: shareNamespace, id: probe.id }, AbortSignal.timeout(30_000));
   }
 }
 

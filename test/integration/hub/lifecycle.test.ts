@@ -209,7 +209,7 @@ describe('the hub component on a real API server', () => {
   });
 
   it('says who is alive, purges who was silent for too long, and nobody else', async () => {
-    running = await hub.runHub({ 'purge-after': '3s' });
+    running = await hub.runHub({ 'purge-after': '1s' });
     const dying = await hub.member('dying');
     const living = await hub.member('living');
     for (const member of [dying, living]) await tell(member);
