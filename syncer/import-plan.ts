@@ -234,7 +234,8 @@ export function importObject(
 
 /**
  * The derived Service (KEP-1645): without selector, so that nothing but our slices gives it endpoints; kube-proxy makes
- * its address work.
+ * its address work. The import does not own it: it comes first, and its address outlives an import that somebody
+ * deletes.
  *
  * @param present its families stay in their order, as the API server changes the first of a Service never.
  * @param address what it is to have, where it had one before.
@@ -242,7 +243,7 @@ export function importObject(
 export function derivedObject(
   target: ImportTarget,
   merged: MergedService,
-  { owner, present, address }: DerivedCircumstances,
+  { present, address }: DerivedCircumstances,
 ): KubeObject {
   const { namespace, name } = target;
   return {
@@ -252,7 +253,6 @@ export function derivedObject(
       namespace,
       name: derivedServiceName(namespace, name),
       labels: { [ownerLabel]: managedBy, [mcsLabels.serviceName]: name },
-      ownerReferences: [owner],
     },
     spec: {
       type: 'ClusterIP',
@@ -268,7 +268,6 @@ export function derivedObject(
 }
 
 export interface DerivedCircumstances {
-  readonly owner: OwnerReference;
   readonly present: DerivedService | undefined;
   readonly address: string | undefined;
 }

@@ -70,15 +70,21 @@ async function makeImport(
     await writer.removeImport();
     return;
   }
-  await writer.ensureOwner(merged);
+  const ensureVip = () => (hasVip(target, merged) ? writer.ensureVip(merged) : undefined);
   let vip: VipOutcome | undefined;
-  // Endpoints are what clients wait for. Both have ended before anything else is done, or the next visit of the
-  // service could be overtaken by a write of this one.
-  await atMost(2, ['slices', 'vip'], async what => {
-    if (what === 'slices') await writer.writeSlices(plan, writer.owner());
-    else if (hasVip(target, merged)) vip = await writer.ensureVip(merged);
-  });
-  await writer.ensureImport(merged, vip?.derived);
+  if (writer.owner() === undefined) {
+    vip = await ensureVip();
+    await writer.ensureImport(merged, vip?.derived);
+    await writer.writeSlices(plan, writer.owner());
+  } else {
+    // Endpoints are what clients wait for. Both have ended before anything else is done, or the next visit of the
+    // service could be overtaken by a write of this one.
+    await atMost(2, ['slices', 'vip'], async what => {
+      if (what === 'slices') await writer.writeSlices(plan, writer.owner());
+      else vip = await ensureVip();
+    });
+    await writer.ensureImport(merged, vip?.derived);
+  }
   await writer.removeSlices(plan, () => true);
   if (!hasVip(target, merged)) await writer.removeVip();
   await writer.ensureStatus(plan, merged, vip);

@@ -80,16 +80,11 @@ export class ImportWriter {
     return { fieldManager: fieldManagers.syncer, force: true, signal: this.#signal };
   }
 
-  /** Whoever removes the import removes what was made for it, syncer or not. */
+  /** Whoever removes the import removes its slices, syncer or not. Undefined while there is no import. */
   owner(): OwnerReference | undefined {
     if (this.#import === undefined) return undefined;
     const { name, uid } = this.#import;
     return { apiVersion: apiVersion(serviceImports), kind: serviceImports.kind, name, uid };
-  }
-
-  /** An import must be there before what it owns. */
-  async ensureOwner(merged: MergedService): Promise<void> {
-    if (this.#import === undefined) await this.ensureImport(merged, undefined);
   }
 
   async ensureImport(merged: MergedService, derived: DerivedService | undefined): Promise<void> {
@@ -111,8 +106,6 @@ export class ImportWriter {
   }
 
   async ensureVip(merged: MergedService): Promise<VipOutcome> {
-    const owner = this.owner();
-    if (owner === undefined) throw new Error('Cannot make a VIP as its import must exist');
     const { namespace, name } = this.#target;
     const key = objectKey(namespace, derivedServiceName(namespace, name));
     const occupant = this.#local.services.get(key);
@@ -126,7 +119,7 @@ export class ImportWriter {
       present = undefined;
     }
     const address = present === undefined ? this.#import?.ips[0] : present.clusterIps[0];
-    const object = derivedObject(this.#target, merged, { owner, present, address });
+    const object = derivedObject(this.#target, merged, { present, address });
     const wanted = derivedFingerprint(object, object.spec as Service['spec']);
     if (present?.fingerprint === wanted) return { derived: present, problem: undefined };
     try {

@@ -112,7 +112,6 @@ export function derivedFingerprint(object: KubeObject, spec: DerivedSpec): strin
     spec.internalTrafficPolicy ?? 'Cluster',
     spec.trafficDistribution ?? '',
     ipFamilyPolicy ?? '',
-    (object.metadata.ownerReferences ?? []).map(owner => owner.uid),
   ]);
 }
 
