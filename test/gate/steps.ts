@@ -37,7 +37,7 @@ export const steps: readonly Step[] = [
     files: ['test/{integration,helm}/**/*.test.ts'],
     timeoutMs: 900_000,
   },
-  // Takes the lab down in the end, so before those that want it up.
+  // Takes the lab down and up again with nothing installed, so before those that want the product on it.
   { kind: 'tests', name: 'lab', files: ['test/lab/**/*.test.ts'], timeoutMs: 600_000 },
   // Installs on the lab; what it prints at its end is what a user sees.
   { kind: 'check', name: 'demo', command: [node, 'demo/main.ts'], timeoutMs: 900_000 },
