@@ -31,7 +31,7 @@ export const suggestions: readonly Suggestion[] = [
   {
     what: 'who is a member, and what cluster2 knows of the others',
     commands: [
-      `${lab} kubectl hub get peers -n syncer-operator`,
+      'PATH=$PWD/.lab/bin:$PATH KUBECONFIG=.lab/hub.kubeconfig kubectl nauti status',
       `${lab} kubectl cluster2 get serviceimports,endpointslices -n default`,
     ],
   },

@@ -10,7 +10,7 @@ import { checkout } from '../../lab/tools.ts';
 const expected: readonly (readonly [RegExp, RegExp])[] = [
   [/curl/, /Welcome to nginx!/],
   [/dig \+noall/, /(.*IN\s+A\s+10\.241\..*\n){3}/],
-  [/get peers/, /^cluster2 .*True/m],
+  [/nauti status/, /^cluster2 +alive/m],
   [/dig nginx/, /status: NXDOMAIN/],
 ];
 
