@@ -38,6 +38,7 @@ function check(path: string, { specifier, late }: Import): string | undefined {
   if (layer < 0) return `${path}: the folder ${from} must stand in a layer`;
   if (typesOnly.has(specifier) && !late)
     return `${path}: ${specifier} must be imported by "import type" or late`;
+  if (specifier === from) return undefined;
   if (specifier === 'ovsdb-client') return layer > layerOf(specifier) ? undefined : upwards(path, specifier);
   if (!specifier.startsWith('.')) return undefined;
   const target = folderOf(posix.join(posix.dirname(path), specifier));
