@@ -1,11 +1,7 @@
-import { generateKeyPairSync, sign } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect } from 'chai';
-import { exportedServiceObject } from '../../../api/exported-service.ts';
 import type { KubeObject } from '../../../api/meta.ts';
 import { componentNamespace, hubLabels, shareNamespace } from '../../../api/names.ts';
-import { hubObjectName, hubServiceName } from '../../../api/object-names.ts';
+import { hubObjectName } from '../../../api/object-names.ts';
 import {
   configMaps,
   endpointSlices,
@@ -20,10 +16,18 @@ import {
   serviceAccounts,
   services,
 } from '../../../api/resource.ts';
-import { tokenAccess } from '../../../kube/access.ts';
-import type { KubeClient } from '../../../kube/client.ts';
 import { until } from '../../../lab/until.ts';
-import { type BootstrapToken, decodeBootstrapToken } from '../../../membership/bootstrap-token.ts';
+import {
+  elsewhere,
+  lease,
+  own,
+  ownObjects,
+  pathOf,
+  peer,
+  refused,
+  requestToken,
+  rulesOf,
+} from './attempts.ts';
 import { HubCluster, type Member, type RunningHub, refusalOf } from './hub-cluster.ts';
 
 const namespace = shareNamespace;
@@ -514,190 +518,4 @@ describe('a joined cluster on a real hub', () => {
       }
     });
   });
-
-  describe('with a join token', () => {
-    const clientOf = (token: BootstrapToken, text = token.token) =>
-      hub.client(tokenAccess({ server: hub.plane.server, ca: hub.plane.ca, token: () => text }));
-
-    it('may do nothing but join', async () => {
-      const token = decodeBootstrapToken((await hub.token('fresh')).text);
-      const client = clientOf(token);
-      expect(await rulesOf(client, namespace)).to.deep.equal([
-        `rolebindings.rbac.authorization.k8s.io[${token.secret}]: delete`,
-        `secrets[${token.secret}]: delete`,
-        'serviceaccounts/token[member-fresh]: create',
-      ]);
-      for (const resource of [secrets, peers, leases, exportedServices, endpointSlices]) {
-        await refused(client.request({ method: 'GET', path: pathOf(resource) }), /cannot list/);
-      }
-      await refused(client.get(secrets, { namespace, name: token.secret }), /cannot get/);
-      await refused(client.create(leases, lease('fresh', own('fresh'))), /cannot create/);
-      await refused(requestToken(client, namespace, `member-${victimId}`), /cannot create/);
-      await refused(requestToken(client, namespace, 'join-fresh'), /cannot create/);
-      await refused(requestToken(client, namespace, 'member-fresh', 604_801), /must not live longer/);
-    });
-
-    it('that was used, cannot join again', async () => {
-      const { text } = await hub.token('once');
-      await hub.join('once', text);
-      const client = clientOf(decodeBootstrapToken(text));
-      // What it may do has ended at once; the API server forgets who it is within 10 s.
-      await refused(
-        requestToken(client, namespace, 'member-once'),
-        /cannot create resource|Unauthorized/,
-        [401, 403],
-      );
-    });
-
-    it('that was replaced by a newer one, cannot join', async () => {
-      const older = decodeBootstrapToken((await hub.token('again')).text);
-      const newer = decodeBootstrapToken((await hub.token('again')).text);
-      const denied = await refusalOf(requestToken(clientOf(older), namespace, 'member-again'));
-      expect(denied.status).to.be.oneOf([401, 403]);
-      await requestToken(clientOf(newer), namespace, 'member-again');
-    });
-
-    it("that has ended, with the hub's own signature, cannot join", async () => {
-      const token = decodeBootstrapToken((await hub.token('late')).text);
-      const signingKey = await readFile(join(hub.directory, 'pki', 'service-account.key'), 'utf8');
-      const now = Math.floor(Date.now() / 1000);
-      const stillGood = resigned(token.token, signingKey, { exp: now + 60 });
-      await requestToken(clientOf(token, stillGood), namespace, 'member-late');
-      const ended = resigned(token.token, signingKey, { iat: now - 1000, nbf: now - 1000, exp: now - 60 });
-      await refused(requestToken(clientOf(token, ended), namespace, 'member-late'), /Unauthorized/, [401]);
-    });
-
-    it('that another key has signed, cannot join', async () => {
-      const token = decodeBootstrapToken((await hub.token('forged')).text);
-      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-      const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-      const forged = resigned(token.token, pem, {});
-      await refused(requestToken(clientOf(token, forged), namespace, 'member-forged'), /Unauthorized/, [401]);
-    });
-
-    it('cannot be told to be of another cluster', async () => {
-      const token = decodeBootstrapToken((await hub.token('mine')).text);
-      const [head, body = '', signature] = token.token.split('.');
-      const claims = Buffer.from(body, 'base64url')
-        .toString('utf8')
-        .replaceAll('join-mine', `join-${victimId}`);
-      const changed = [head, Buffer.from(claims).toString('base64url'), signature].join('.');
-      await refused(
-        requestToken(clientOf(token, changed), namespace, `member-${victimId}`),
-        /Unauthorized/,
-        [401],
-      );
-    });
-  });
 });
-
-async function refused(
-  request: Promise<unknown>,
-  says = /may change only what is its own|spec\.clusterId must be|cannot \w+ resource/,
-  status: readonly number[] = [403, 422],
-): Promise<void> {
-  const error = await refusalOf(request);
-  expect(error.message).to.match(says);
-  expect(error.status).to.be.oneOf([...status]);
-}
-
-function own(id: string): Record<string, string> {
-  return { [hubLabels.clusterId]: id };
-}
-
-function lease(name: string, labels: Record<string, string>): KubeObject {
-  return { metadata: { namespace, name, labels }, spec: { holderIdentity: 'x' } };
-}
-
-function peer(name: string, labels: Record<string, string>): KubeObject {
-  return { metadata: { namespace, name, labels }, spec: { cluster_id: name } };
-}
-
-function elsewhere(object: KubeObject): KubeObject {
-  return { ...object, metadata: { ...object.metadata, namespace: componentNamespace } };
-}
-
-function ownObjects(id: string): [[Resource, KubeObject], [Resource, KubeObject]] {
-  const exported = exportedServiceObject(namespace, {
-    ...{
-      clusterId: id,
-      namespace: 'demo',
-      name: 'web',
-      exportedAt: '2025-03-01T12:00:00Z',
-      type: 'ClusterSetIP',
-    },
-    ...{
-      ports: [],
-      ipFamilies: ['IPv4'],
-      sessionAffinity: 'None',
-      exportedLabels: {},
-      exportedAnnotations: {},
-    },
-  });
-  const slice: KubeObject = {
-    metadata: {
-      namespace,
-      name: hubObjectName(id, 'demo', 'web-1'),
-      labels: {
-        ...own(id),
-        'kubernetes.io/service-name': hubServiceName(id, 'demo', 'web'),
-        'endpointslice.kubernetes.io/managed-by': 'mcs.nauti.io',
-      },
-    },
-    addressType: 'IPv4',
-    endpoints: [{ addresses: ['10.1.0.1'] }],
-    ports: [{ port: 80 }],
-  };
-  return [
-    [exportedServices, exported],
-    [endpointSlices, slice],
-  ];
-}
-
-function pathOf(resource: Resource): string {
-  const group = resource.group === '' ? '/api' : `/apis/${resource.group}`;
-  return `${group}/${resource.version}/namespaces/${namespace}/${resource.plural}`;
-}
-
-async function requestToken(
-  client: KubeClient,
-  namespace: string,
-  account: string,
-  expirationSeconds = 3600,
-): Promise<unknown> {
-  return await client.request({
-    method: 'POST',
-    path: `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`,
-    body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds } },
-  });
-}
-
-/** What the API server says that one may do in a namespace, without what everybody may. */
-async function rulesOf(client: KubeClient, namespace: string): Promise<string[]> {
-  const review = await client.request({
-    method: 'POST',
-    path: '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews',
-    body: { spec: { namespace } },
-  });
-  const { resourceRules } = (review as { status: { resourceRules: Record<string, string[]>[] } }).status;
-  const lines = resourceRules.flatMap(({ apiGroups = [], resources = [], resourceNames, verbs = [] }) =>
-    apiGroups.flatMap(group =>
-      resources.map(resource => {
-        const names = resourceNames ? `[${resourceNames.join(' ')}]` : '';
-        return `${resource}${group && `.${group}`}${names}: ${[...verbs].sort().join(' ')}`;
-      }),
-    ),
-  );
-  return lines
-    .filter(line => !/^selfsubject\w+\.auth(orization|entication)\.k8s\.io: create$/.test(line))
-    .sort();
-}
-
-/** The same token with other claims, signed anew. */
-function resigned(jwt: string, privateKey: string, claims: object): string {
-  const [head = '', body = ''] = jwt.split('.');
-  const changed = { ...JSON.parse(Buffer.from(body, 'base64url').toString('utf8')), ...claims };
-  const content = `${head}.${Buffer.from(JSON.stringify(changed)).toString('base64url')}`;
-  const signature = sign('sha256', Buffer.from(content), { key: privateKey, dsaEncoding: 'ieee-p1363' });
-  return `${content}.${signature.toString('base64url')}`;
-}
