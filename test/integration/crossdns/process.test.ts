@@ -1,0 +1,118 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { ServerProcess } from './server.ts';
+
+const examples = fileURLToPath(new URL('../../../crossdns/examples', import.meta.url));
+const program = fileURLToPath(new URL('../../../cli/nauti.ts', import.meta.url));
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise(resolve => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+describe('the crossdns process', function () {
+  this.timeout(30_000);
+  const servers: ServerProcess[] = [];
+
+  afterEach(() => Promise.all(servers.splice(0).map(server => server.stop())));
+
+  async function start(...args: string[]): Promise<ServerProcess> {
+    const server = await ServerProcess.start('--source', examples, '--cluster-id', 'cluster1', ...args);
+    servers.push(server);
+    await server.logged('all sources read, answering');
+    return server;
+  }
+
+  it('answers the examples of the README, and ends with 0', async () => {
+    const server = await start();
+    expect(await server.data('nginx-svc.default.svc.hyperos.local A')).to.eql([
+      '10.113.0.10',
+      '10.113.0.11',
+      '10.114.0.10',
+    ]);
+    expect(await server.data('nginx-svc.default.svc.clusterset.local A')).to.eql(['10.96.80.10']);
+    expect(await server.data('postgres-0.cluster1.postgres.shop.svc.hyperos.local AAAA')).to.eql([
+      'fd00:113::1:1',
+    ]);
+    expect(await server.data('_sql._tcp.postgres.shop.svc.hyperos.local SRV')).to.have.length(3);
+    expect(await server.data('ledger.billing.svc.hyperos.local A')).to.eql(['10.114.2.7']);
+    expect(await server.stop()).to.equal(0);
+  });
+
+  it('is ready, shows its metrics, and goes on to answer for its last moments', async () => {
+    const http = await freePort();
+    const server = await start('--http-listen', `127.0.0.1:${http}`, '--lameduck', '700ms');
+    const get = async (path: string) => {
+      const response = await fetch(`http://127.0.0.1:${http}${path}`);
+      return { status: response.status, text: await response.text() };
+    };
+    expect((await get('/readyz')).status).to.equal(200);
+    await server.ask('nginx-svc.default.svc.hyperos.local A');
+    const { text } = await get('/metrics');
+    expect(text).to.contain(
+      'nauti_dns_requests_total{zone="hyperos.local.",proto="udp",family="1",type="A"} 1',
+    );
+    expect(text).to.contain('nauti_dns_services 3');
+    expect(text).to.contain('nauti_dns_stale 0');
+    const stopped = server.stop();
+    await server.logged('stopping');
+    expect((await get('/readyz')).text).to.contain('was told to stop');
+    expect(await server.data('nginx-svc.default.svc.hyperos.local A')).to.have.length(3);
+    expect(await stopped).to.equal(0);
+  });
+
+  it('takes other settings while it runs', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'crossdns-'));
+    const file = join(directory, 'settings.yaml');
+    const server = await start('--settings', file);
+    await server.ask('nginx-svc.default.svc.hyperos.local A');
+    expect(server.log.map(({ msg }) => msg)).not.to.include('query');
+    // Renamed into its place, so that it is never seen half written.
+    await writeFile(`${file}.new`, 'query-log: 1\n');
+    await rename(`${file}.new`, file);
+    await server.logged('settings read');
+    await server.ask('nginx-svc.default.svc.hyperos.local A');
+    expect(await server.logged('query')).to.include({
+      name: 'nginx-svc.default.svc.hyperos.local.',
+      type: 'A',
+    });
+    await rm(directory, { recursive: true });
+  });
+
+  it('says what is wrong with its options', () => {
+    const run = (...args: string[]) =>
+      spawnSync(process.execPath, [program, 'crossdns', ...args], { encoding: 'utf8' });
+    expect(run()).to.include({ status: 2 }).and.property('stderr').to.contain('--cluster-id');
+    const zone = run('--cluster-id', 'c1', '--zone', 'a..b');
+    expect(zone.status).to.equal(2);
+    expect(zone.stderr).to.contain('Cannot use --zone as it must be a zone such as');
+  });
+
+  it('fails where its address is taken', async () => {
+    const server = await start();
+    const second = spawnSync(
+      process.execPath,
+      [
+        program,
+        'crossdns',
+        '--source',
+        examples,
+        '--cluster-id',
+        'c1',
+        '--listen',
+        `127.0.0.1:${server.port}`,
+      ],
+      { encoding: 'utf8' },
+    );
+    expect(second.status).to.equal(1);
+    expect(second.stderr).to.contain('EADDRINUSE');
+  });
+});
