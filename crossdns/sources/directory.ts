@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
@@ -21,9 +22,9 @@ export class DirectorySource implements Source {
   readonly name: string;
   readonly #path: string;
   readonly #context: SourceContext;
-  /** The keys of the objects of each file, and the text that they were read from. */
-  readonly #files = new Map<string, { text: string; keys: ReadonlySet<string> }>();
-  /** Files whose present text was refused, so that each is logged once. */
+  /** The keys of the objects of each file, and the checksum of the text that they were read from. */
+  readonly #files = new Map<string, { sum: string; keys: ReadonlySet<string> }>();
+  /** Checksums of texts that were refused, so that each is logged once. */
   readonly #refused = new Map<string, string>();
   readonly #firstScan = Promise.withResolvers<void>();
   #synced = false;
@@ -72,16 +73,17 @@ export class DirectorySource implements Source {
 
   async #readFile(name: string): Promise<void> {
     const path = join(this.#path, name);
-    let text: string | undefined;
+    let sum = '';
     try {
-      text = await readFile(path, 'utf8');
-      if (text === this.#files.get(name)?.text || text === this.#refused.get(name)) return;
-      this.#apply(name, text, this.#read(name, text));
+      const text = await readFile(path, 'utf8');
+      sum = createHash('sha256').update(text).digest('base64');
+      if (sum === this.#files.get(name)?.sum || sum === this.#refused.get(name)) return;
+      this.#apply(name, sum, this.#read(name, text));
       this.#refused.delete(name);
     } catch (error) {
       // Between the listing and the reading it may have gone; the next scan sees to that.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      this.#refused.set(name, text ?? '');
+      this.#refused.set(name, sum);
       this.#context.log.error({ err: error, path }, 'file refused, its former content stays');
     }
   }
@@ -93,7 +95,7 @@ export class DirectorySource implements Source {
       );
     }
     const records = new Map<string, ServiceRecord>();
-    for (const object of parseManifests(text)) {
+    for (const object of file.endsWith('.json') ? parseJson(text) : parseManifests(text)) {
       const record = readServiceRecord(object, this.#context.localNamespace);
       const key = objectKey(object.metadata.namespace, object.metadata.name ?? '');
       if (record) records.set(`${this.#path}/${file}:${object.kind}:${key}`, record);
@@ -101,11 +103,11 @@ export class DirectorySource implements Source {
     return records;
   }
 
-  #apply(name: string, text: string, records: ReadonlyMap<string, ServiceRecord>): void {
+  #apply(name: string, sum: string, records: ReadonlyMap<string, ServiceRecord>): void {
     const before = this.#files.get(name)?.keys ?? new Set<string>();
     for (const key of before) if (!records.has(key)) this.#context.catalog.set(key, undefined);
     for (const [key, record] of records) this.#context.catalog.set(key, record);
-    this.#files.set(name, { text, keys: new Set(records.keys()) });
+    this.#files.set(name, { sum, keys: new Set(records.keys()) });
     this.#context.log.info({ file: name, objects: records.size }, 'file read');
   }
 }
@@ -122,6 +124,13 @@ export function parseManifests(text: string): KubeObject[] {
     if (error) throw error;
     collect(document.toJS({ maxAliasCount: 100 }), objects);
   }
+  return objects;
+}
+
+/** The objects of a file of JSON, which is read a hundred times as fast as YAML. */
+function parseJson(text: string): KubeObject[] {
+  const objects: KubeObject[] = [];
+  collect(JSON.parse(text), objects);
   return objects;
 }
 

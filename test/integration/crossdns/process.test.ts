@@ -49,7 +49,7 @@ describe('the crossdns process', function () {
 
   it('is ready, shows its metrics, and goes on to answer for its last moments', async () => {
     const http = await freePort();
-    const server = await start('--http-listen', `127.0.0.1:${http}`, '--lameduck', '700ms');
+    const server = await start('--http-listen', `127.0.0.1:${http}`, '--lameduck', '3s');
     const get = async (path: string) => {
       const response = await fetch(`http://127.0.0.1:${http}${path}`);
       return { status: response.status, text: await response.text() };
