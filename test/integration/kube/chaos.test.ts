@@ -11,8 +11,9 @@ import { expiredFrame, type Fault, type ProxiedRequest, status } from './fault-p
 import { useTestPlane } from './plane.ts';
 import { Random } from './random.ts';
 
-const changes = 3_000;
-const names = 150;
+const changes = 2_000;
+const names = 120;
+const onceWritten = 1_000;
 const writers = 6;
 /** Reasons that a watch must have ended for, each at least once. */
 const breaks = ['ended', 'broken', 'expired', 'stalled', 'malformed', 'refused'];
@@ -21,7 +22,7 @@ const log = silentLogger();
 /** Each kind of fault that there is, in random order; undefined is none. */
 function faults(random: Random, { watch }: ProxiedRequest): (Fault | undefined)[] {
   const bytes = () => random.below(random.pick([1, 600, 6_000]));
-  const pieces = () => random.pick([1, 13, 300, 5_000]);
+  const pieces = () => random.pick(watch ? [1, 13, 300, 5_000] : [500, 5_000]);
   const refusal = (code: number, headers: Record<string, string> = {}) => {
     const body = random.pick([status(code, 'No'), 'no json', '']);
     return { answer: { status: code, body, headers } };
@@ -60,16 +61,27 @@ function faultsInTurn(random: Random): (request: ProxiedRequest) => Fault | unde
 
 describe('cache and controller under random faults', () => {
   const plane = useTestPlane();
+  let stop: AbortController;
+  let running: Promise<void>[];
+
+  beforeEach(() => {
+    stop = new AbortController();
+    running = [];
+  });
+  afterEach(async () => {
+    stop.abort();
+    await Promise.all(running);
+    await plane().closeAll();
+  });
 
   it(`converge to the truth after ${changes} changes and every kind of break`, async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const seed = Date.now() % 2 ** 32;
     const random = new Random(seed);
     const namespace = await plane().namespace();
     const proxy = await plane().proxy();
     proxy.decide = faultsInTurn(random);
     const client = await plane().client(proxy);
-    const stop = new AbortController();
 
     const metrics = new Registry();
     const cache = new ObjectCache({
@@ -98,6 +110,7 @@ describe('cache and controller under random faults', () => {
         if (active.has(key)) overlaps++;
         active.add(key);
         const seen = cache.get(key);
+        if (random.next() < 0.2) controller.enqueue(key);
         await sleep(random.below(3));
         active.delete(key);
         if (random.next() < 0.2) throw new Error('a failure of the handler');
@@ -116,7 +129,7 @@ describe('cache and controller under random faults', () => {
       else told.set(key, after);
       controller.enqueue(key);
     });
-    const running = [cache.run(stop.signal), controller.run(stop.signal)];
+    running.push(cache.run(stop.signal), controller.run(stop.signal));
     const heapBefore = process.memoryUsage().heapUsed;
     const broken = async () => {
       const text = await metrics.metrics();
@@ -125,7 +138,7 @@ describe('cache and controller under random faults', () => {
       );
     };
     // A watch that got no fault would last, and nothing more would break.
-    const resets = setInterval(() => proxy.resetAll(), 700);
+    const resets = setInterval(() => proxy.watches > 0 && proxy.resetAll(), 700);
     await writeRandomly(namespace, random, broken).finally(() => clearInterval(resets));
 
     proxy.decide = () => undefined;
@@ -135,12 +148,12 @@ describe('cache and controller under random faults', () => {
     const held = () => asRecord([...cache.keys()].map(key => [key, cache.get(key)]));
     await until(() => equal(held(), truth), {
       what: `the cache being what the API server has (seed ${seed})`,
-      timeout: 15_000,
+      timeout: 30_000,
       detail: () => firstDifference(held(), truth),
     });
     await until(() => equal(asRecord(reconciled), truth), {
       what: `the controller having seen all (seed ${seed})`,
-      timeout: 15_000,
+      timeout: 30_000,
       detail: () => firstDifference(asRecord(reconciled), truth),
     });
     expect(asRecord(told)).to.deep.equal(truth);
@@ -156,6 +169,51 @@ describe('cache and controller under random faults', () => {
     await until(() => proxy.connections === 0, { what: 'the end of all connections', timeout: 5_000 });
   });
 
+  it('loses no event of watches that break, without a list', async function () {
+    this.timeout(120_000);
+    const random = new Random(Date.now());
+    const namespace = await plane().namespace();
+    const proxy = await plane().proxy();
+    let lists = 0;
+    proxy.decide = ({ watch }) => {
+      if (!watch) lists++;
+      if (!watch) return undefined;
+      const pieces = random.pick([7, 100, 3_000]);
+      const action = random.pick(['reset', 'reset', 'end', 'stall'] as const);
+      return { pieces, after: { bytes: 1 + random.below(10_000), action } };
+    };
+    const client = await plane().client(proxy);
+    const backoff = { minMs: 2, maxMs: 10 };
+    const metrics = new Registry();
+    const options = { client, resource: configMaps, namespace, log, backoff, stallMs: 400, metrics };
+    const cache = new ObjectCache({ ...options, project: object => object.metadata.name ?? '' });
+    const told: string[] = [];
+    cache.subscribe(({ key, after }) => told.push(after ?? `the end of ${key}`));
+    running.push(cache.run(stop.signal));
+    await cache.synced();
+    // Each object is written once: an event that is lost stays lost.
+    const expected: string[] = [];
+    const write = async () => {
+      while (expected.length < onceWritten && !stop.signal.aborted) {
+        const name = `object-${expected.length}`;
+        expected.push(name);
+        await plane().admin.create(configMaps, { metadata: { namespace, name } });
+      }
+    };
+    await Promise.all(Array.from({ length: writers }, write));
+    await until(() => cache.size >= onceWritten, {
+      what: 'the cache having all objects',
+      timeout: 30_000,
+      detail: () => `it has ${cache.size}`,
+    });
+    expect([...told].sort()).to.deep.equal([...expected].sort());
+    expect(lists).to.equal(1);
+    const breaks = /watch_restarts_total\{cache="configmaps",reason="broken"\} (\d+)/.exec(
+      await metrics.metrics(),
+    );
+    expect(Number(breaks?.[1])).to.be.above(20);
+  });
+
   async function writeRandomly(
     namespace: string,
     random: Random,
@@ -163,7 +221,7 @@ describe('cache and controller under random faults', () => {
   ): Promise<void> {
     let next = 0;
     const write = async (writer: number) => {
-      while (next < changes || (next < 10 * changes && !(await enough()))) {
+      while (!stop.signal.aborted && (next < changes || (next < 10 * changes && !(await enough())))) {
         const n = ++next;
         // A name belongs to one writer, so that n grows over the life of each object.
         const name = `object-${writer + writers * random.below(names / writers)}`;
