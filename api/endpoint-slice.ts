@@ -6,9 +6,7 @@ import {
   type Field,
   integer,
   listOf,
-  mapped,
   objectOf,
-  objectOrEmpty,
   oneOf,
   optional,
   optionalText,
@@ -62,11 +60,9 @@ const mostEndpoints = 1000;
 const mostAddresses = 100;
 const mostPorts = 20_000;
 
-const conditionsShape = objectOrEmpty({
-  ready: withDefault(boolean, true),
-  serving: optional(boolean),
-  terminating: withDefault(boolean, false),
-});
+const conditions = optional(
+  objectOf({ ready: optional(boolean), serving: optional(boolean), terminating: optional(boolean) }),
+);
 
 const targetRef = optional(
   objectOf({
@@ -80,18 +76,28 @@ const targetRef = optional(
 function endpointWith(address: Field<string>): Field<Endpoint> {
   const shape = objectOf({
     addresses: listOf(address, { min: 1, max: mostAddresses }),
-    conditions: conditionsShape,
+    conditions,
     hostname: optionalText(dnsLabel),
     nodeName: optionalText(anyText),
     zone: optionalText(anyText),
     targetRef,
   });
-  return mapped(shape, ({ conditions, ...rest }) => ({
-    ...rest,
-    ready: conditions.ready,
-    serving: conditions.serving ?? conditions.ready,
-    terminating: conditions.terminating,
-  }));
+  return {
+    read(value) {
+      const { addresses, conditions, hostname, nodeName, zone, targetRef } = shape.read(value);
+      const ready = conditions?.ready ?? true;
+      return {
+        addresses,
+        ready,
+        serving: conditions?.serving ?? ready,
+        terminating: conditions?.terminating ?? false,
+        ...(hostname !== undefined && { hostname }),
+        ...(nodeName !== undefined && { nodeName }),
+        ...(zone !== undefined && { zone }),
+        ...(targetRef !== undefined && { targetRef }),
+      };
+    },
+  };
 }
 
 const endpointsByType = {

@@ -63,7 +63,7 @@ function renderPath(path: readonly (string | number)[]): string {
   return path
     .map((key, index) => {
       if (typeof key === 'number') return `[${key}]`;
-      if (!/^[A-Za-z_]\w*$/.test(key)) return `["${key}"]`;
+      if (!/^[A-Za-z_]\w*$/.test(key)) return `[${renderValue(key)}]`;
       return index === 0 ? key : `.${key}`;
     })
     .join('');
@@ -237,8 +237,8 @@ export function parserOf<T>(kind: string, field: Field<T>): (raw: unknown) => T 
 
 function subjectOf(kind: string, raw: unknown): string {
   const { namespace, name } =
-    (raw as { metadata?: { namespace?: unknown; name?: unknown } } | null)?.metadata ?? {};
+    (raw as { metadata?: { namespace?: unknown; name?: unknown } | null } | null)?.metadata ?? {};
   if (typeof name !== 'string') return kind;
   const key = typeof namespace === 'string' ? `${namespace}/${name}` : name;
-  return `${kind} ${key.slice(0, 320)}`;
+  return `${kind} ${/^[\w./-]{1,320}$/.test(key) ? key : renderValue(key)}`;
 }
