@@ -15,6 +15,10 @@ export const components: Readonly<Record<string, Entry>> = {
     summary: 'who may join, which CIDR a cluster has, who is alive',
     load: async () => (await import('../hub/main.ts')).hub,
   },
+  'ovn-controller': {
+    summary: 'gives every pod an address and a logical switch port in OVN',
+    load: async () => (await import('../ovn-controller/main.ts')).ovnController,
+  },
   syncer: {
     summary: 'exports Services to the hub and imports those of the other clusters',
     load: async () => (await import('../syncer/main.ts')).syncer,

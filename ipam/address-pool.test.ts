@@ -99,6 +99,16 @@ describe('address pool', () => {
     expect(one.release(ip('10.113.0.5'), 0)).to.equal(false);
   });
 
+  it('frees at once what was given for nothing', () => {
+    const tiny = pool('10.113.0.0/32');
+    tiny.allocate(0, 'a');
+    expect(tiny.forget(ip('10.113.0.0'))).to.equal(true);
+    expect(tiny.forget(ip('10.113.0.0'))).to.equal(false);
+    expect(told(tiny.allocate(0, 'b'))).to.equal('10.113.0.0');
+    tiny.release(ip('10.113.0.0'), 0, 'b');
+    expect(tiny.forget(ip('10.113.0.0'))).to.equal(false);
+  });
+
   it('remembers no more released addresses than it was told to', () => {
     const forgetful = pool('10.113.0.0/24', [], { remembered: 2 });
     for (const last of [0, 1, 2, 3]) forgetful.claim(ip(`10.113.0.${last}`), 0, `pod-${last}`);

@@ -130,6 +130,14 @@ export class AddressPool {
     return true;
   }
 
+  /** Takes back an address that nobody came to use: it is free at once. @returns false when nobody had it. */
+  forget(address: Address): boolean {
+    if (!this.isUsed(address)) return false;
+    this.#unavailable.delete(address.value - this.cidr.base);
+    this.#used--;
+    return true;
+  }
+
   isUsed(address: Address): boolean {
     const offset = address.value - this.cidr.base;
     return cidrHas(this.cidr, address) && this.#unavailable.has(offset) && !this.#resting.has(offset);

@@ -1,0 +1,60 @@
+import { podAnnotations } from '../api/names.ts';
+import { type Address, formatAddress, parseAddress } from '../ipam/address.ts';
+import { formatCidr } from '../ipam/cidr.ts';
+import type { Assignment } from './assignment.ts';
+import type { Network } from './network.ts';
+
+/** The name of the switch that all pods of a cluster are on. */
+export const logicalSwitch = 'default';
+
+/** What the node agent understands. */
+const nicType = 'veth-pair';
+
+/**
+ * What is written on a pod. With two families the values of both stand side by side, IPv4 first, separated by commas;
+ * the gateway pod has no routes, as it is where they lead.
+ */
+export function annotationsOf(network: Network, assignment: Assignment): Record<string, string> {
+  const joined = (texts: readonly string[]) => texts.join(',');
+  const routes = network.map(({ global, gateway }) => ({
+    dst: formatCidr(global),
+    gw: formatAddress(gateway),
+  }));
+  return {
+    [podAnnotations.ipAddress]: joined(assignment.addresses.map(formatAddress)),
+    [podAnnotations.macAddress]: assignment.mac,
+    [podAnnotations.cidr]: joined(network.map(({ cidr }) => formatCidr(cidr))),
+    [podAnnotations.gateway]: joined(network.map(({ gateway }) => formatAddress(gateway))),
+    [podAnnotations.logicalSwitch]: logicalSwitch,
+    [podAnnotations.podNicType]: nicType,
+    ...(assignment.gateway ? {} : { [podAnnotations.routes]: JSON.stringify(routes) }),
+    [podAnnotations.allocated]: 'true',
+  };
+}
+
+/** Whether a pod shows exactly these; others than ours are not looked at. */
+export function showsAnnotations(
+  shown: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>>,
+): boolean {
+  return Object.values(podAnnotations).every(name => shown[name] === wanted[name]);
+}
+
+/** The address that a pod's author asks for, or that an earlier allocation gave. */
+export type Wish =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'addresses'; readonly addresses: readonly Address[]; readonly isAllocated: boolean }
+  | { readonly kind: 'nonsense'; readonly text: string };
+
+/** What annotations ask for. They are a request, whoever wrote them: what is given is decided by what is free. */
+export function wishOf(annotations: Readonly<Record<string, string>>): Wish {
+  const text = annotations[podAnnotations.ipAddress];
+  if (text === undefined) return { kind: 'none' };
+  const addresses = text.split(',').map(part => parseAddress(part.trim()));
+  const families = new Set(addresses.map(address => address?.family));
+  const isAllocated = annotations[podAnnotations.allocated] === 'true';
+  if (!addresses.every(address => address !== undefined) || families.size !== addresses.length) {
+    return { kind: 'nonsense', text };
+  }
+  return { kind: 'addresses', addresses, isAllocated };
+}

@@ -1,0 +1,285 @@
+import { OutcomeUnknownError, TransactionError } from 'ovsdb-client';
+import { WorkQueue } from '../kube/queue.ts';
+import type { Logger } from '../process/log.ts';
+import type { AddressBook } from './address-book.ts';
+import { type Assignment, addressesIn } from './assignment.ts';
+import { podOfPort } from './desired-port.ts';
+import type { ControllerMetrics } from './metrics.ts';
+import { formatCidrs, formatGlobals, type Network } from './network.ts';
+import { FencedError, type Northbound } from './northbound.ts';
+import { isDone, type PortPlan, planPorts } from './port-plan.ts';
+import { rebuildBook } from './rebuild-book.ts';
+import type { Refusal } from './refusal.ts';
+import type { WatchedPod } from './watched-pod.ts';
+
+/** The pods, as this controller asks for them. */
+export interface Pods {
+  get(key: string): WatchedPod | undefined;
+  values(): Iterable<WatchedPod>;
+}
+
+/** Told of what became of pods; returns at once. */
+export interface PortListener {
+  /** Its port is as it should be. */
+  onServed(key: string): void;
+  onRefused(key: string, refusal: Refusal): void;
+  /** OVN did not take its port; it is tried again. */
+  onFailed(key: string, error: unknown): void;
+  /** It is gone, or no pod of ours any more. */
+  onReleased(key: string): void;
+}
+
+export interface PortControllerOptions {
+  readonly northbound: Northbound;
+  readonly pods: Pods;
+  readonly mayBeGateway: (pod: WatchedPod) => boolean;
+  readonly identity: string;
+  readonly quarantineMs: number;
+  /** Pods in one transaction at most. */
+  readonly batchSize: number;
+  readonly listener: PortListener;
+  readonly log: Logger;
+  readonly metrics: ControllerMetrics;
+}
+
+/** While addresses are missing, pods that wait are looked at no oftener than this, in milliseconds. */
+const waitingMs = 1_000;
+
+/** Keeps OVN's ports equal to the pods: batches of pods, a plan, one transaction. One at a time runs, in the leader. */
+export class PortController {
+  readonly #options: PortControllerOptions;
+  readonly #log: Logger;
+  readonly #queue = new WorkQueue({ backoff: { minMs: 50, maxMs: 10_000 } });
+  /** Pods without an address, and why. */
+  readonly #refusals = new Map<string, Refusal>();
+  #book: AddressBook | undefined;
+  /** After a transaction failed: pods are tried in groups of this size, until one alone is known to be at fault. */
+  #groupSize: number;
+  #waitingTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: PortControllerOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#groupSize = options.batchSize;
+  }
+
+  /** A pod may need something else than it has. */
+  enqueue(key: string): void {
+    this.#queue.add(key);
+  }
+
+  assignmentOf(key: string): Assignment | undefined {
+    return this.#book?.get(key);
+  }
+
+  refusalOf(key: string): Refusal | undefined {
+    return this.#refusals.get(key);
+  }
+
+  get book(): AddressBook | undefined {
+    return this.#book;
+  }
+
+  /** Pods that wait for their turn. */
+  get depth(): number {
+    return this.#queue.depth;
+  }
+
+  /** Pods that were refused. */
+  get refused(): number {
+    return this.#refusals.size;
+  }
+
+  /**
+   * Works until the signal is aborted; begins by taking the switch over and looking at everything.
+   *
+   * @param decide says which network it is, when everything that earlier writers did is seen.
+   */
+  async run(decide: () => Network, signal: AbortSignal): Promise<void> {
+    const { northbound, pods } = this.#options;
+    const unsubscribe = northbound.subscribe(changes => {
+      for (const { uuid, before, after } of changes) {
+        const keys = [before, after].map(port => port && podOfPort(port));
+        for (const key of keys) if (key !== undefined) this.enqueue(key);
+        const isForeign = after !== undefined && podOfPort(after) === undefined;
+        this.#book?.setForeign(uuid, isForeign ? addressesIn(after.addresses) : [], performance.now());
+      }
+    });
+    this.#queue.open();
+    try {
+      await this.#takeOver(decide, signal);
+      for (const pod of pods.values()) this.enqueue(pod.key);
+      for (const port of northbound.ports.values()) {
+        const key = podOfPort(port);
+        if (key !== undefined) this.enqueue(key);
+      }
+      while (!signal.aborted) await this.#turn(decide, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      unsubscribe();
+      this.#queue.close();
+      clearTimeout(this.#waitingTimer);
+      this.#waitingTimer = undefined;
+      this.#refusals.clear();
+    }
+  }
+
+  async #takeOver(decide: () => Network, signal: AbortSignal): Promise<void> {
+    const { northbound, pods, mayBeGateway, identity, quarantineMs } = this.#options;
+    const startedAt = performance.now();
+    await northbound.begin(identity, signal);
+    const network = decide();
+    await northbound.record(formatCidrs(network), formatGlobals(network), signal);
+    this.#book = rebuildBook({
+      network,
+      quarantineMs,
+      pods: pods.values(),
+      pod: key => pods.get(key),
+      ports: northbound.ports.values(),
+      released: northbound.released,
+      mayBeGateway,
+      now: performance.now(),
+      wallNow: Date.now(),
+    });
+    const ms = Math.round(performance.now() - startedAt);
+    this.#log.info(
+      { ports: northbound.ports.size, assignments: this.#book.size, ms },
+      'took the switch over',
+    );
+  }
+
+  /** One batch. */
+  async #turn(decide: () => Network, signal: AbortSignal): Promise<void> {
+    const keys = [await this.#queue.take(signal)];
+    while (keys.length < this.#groupSize && this.#queue.depth > 0) keys.push(await this.#queue.take(signal));
+    try {
+      await this.#reconcile(keys, signal);
+      for (const key of keys) this.#queue.forget(key);
+      this.#groupSize = Math.min(this.#options.batchSize, this.#groupSize * 2);
+    } catch (error) {
+      if (signal.aborted) return;
+      await this.#recover(keys, error, decide, signal);
+    } finally {
+      for (const key of keys) this.#queue.done(key);
+    }
+  }
+
+  async #reconcile(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    const { northbound, pods, mayBeGateway, listener, metrics } = this.#options;
+    const book = this.#book;
+    if (book === undefined) throw new Error('Cannot plan ports as the switch must be taken over');
+    const wallNow = Date.now();
+    const plan = planPorts(keys, {
+      pod: key => pods.get(key),
+      portsOf: key => northbound.portsOf(key),
+      portNamed: name => northbound.portNamed(name),
+      mayBeGateway,
+      book,
+      now: performance.now(),
+      wallNow,
+    });
+    if (!isDone(plan)) {
+      const end = metrics.transactionSeconds.startTimer();
+      await northbound.carryOut(plan, key => book.get(key)?.addresses ?? [], signal);
+      end();
+      metrics.transactionPods.observe(keys.length);
+      metrics.portChanges.inc({ change: 'create' }, plan.create.length);
+      metrics.portChanges.inc({ change: 'repair' }, plan.repair.length);
+      metrics.portChanges.inc({ change: 'remove' }, plan.remove.length);
+    }
+    this.#release(plan);
+    for (const key of plan.served) {
+      this.#refusals.delete(key);
+      listener.onServed(key);
+    }
+    for (const { key, refusal } of plan.refused) this.#refuse(key, refusal);
+    for (const key of keys) this.#lookAgain(pods.get(key), wallNow);
+  }
+
+  #release(plan: PortPlan): void {
+    const now = performance.now();
+    let released = 0;
+    for (const key of plan.release) {
+      if (this.#book?.get(key) !== undefined) released++;
+      this.#book?.release(key, now);
+      this.#refusals.delete(key);
+      this.#options.listener.onReleased(key);
+    }
+    if (released > 0) this.#wakeWaiting();
+  }
+
+  #refuse(key: string, refusal: Refusal): void {
+    const before = this.#refusals.get(key);
+    this.#refusals.set(key, refusal);
+    if (before?.reason !== refusal.reason) {
+      this.#options.metrics.refusals.inc({ reason: refusal.reason });
+      this.#options.listener.onRefused(key, refusal);
+    }
+    if (refusal.retryAfterMs !== undefined)
+      this.#queue.addAfter(key, Math.max(waitingMs, refusal.retryAfterMs));
+  }
+
+  /** A deletion that hangs is judged again when its time is over. */
+  #lookAgain(pod: WatchedPod | undefined, wallNow: number): void {
+    if (pod?.goneAt !== undefined && pod.goneAt > wallNow)
+      this.#queue.addAfter(pod.key, pod.goneAt - wallNow + 1);
+  }
+
+  /** An address, or the gateway's, came back: whoever waits may have it. */
+  #wakeWaiting(): void {
+    if (this.#refusals.size === 0 || this.#waitingTimer !== undefined) return;
+    this.#waitingTimer = setTimeout(
+      () => {
+        this.#waitingTimer = undefined;
+        for (const key of this.#refusals.keys()) this.enqueue(key);
+      },
+      this.#hasGatewayWaiting() ? 0 : waitingMs,
+    );
+  }
+
+  #hasGatewayWaiting(): boolean {
+    for (const { reason } of this.#refusals.values()) if (reason === 'GatewayTaken') return true;
+    return false;
+  }
+
+  async #recover(
+    keys: readonly string[],
+    error: unknown,
+    decide: () => Network,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { northbound, metrics, identity } = this.#options;
+    if (error instanceof FencedError) {
+      metrics.transactionFailures.inc({ reason: 'fenced' });
+      this.#log.warn({ err: error }, 'the switch is not ours any more, taking it over again');
+      // Another writer gave addresses out meanwhile; a database that was lost did not, and then we know better.
+      if (northbound.isTakenOver) await this.#takeOver(decide, signal);
+      else await northbound.begin(identity, signal);
+      for (const pod of this.#options.pods.values()) this.enqueue(pod.key);
+      return this.#again(keys);
+    }
+    if (error instanceof OutcomeUnknownError) {
+      metrics.transactionFailures.inc({ reason: 'unknown' });
+      // Whatever was under way is seen by the end of this, or never happens.
+      await northbound.begin(identity, signal);
+      return this.#again(keys);
+    }
+    const refused = error instanceof TransactionError;
+    metrics.transactionFailures.inc({ reason: refused ? 'refused' : 'failed' });
+    if (refused && keys.length > 1) {
+      // One of them is at fault: smaller groups find it, and serve the others.
+      this.#groupSize = Math.max(1, Math.ceil(keys.length / 4));
+      return this.#again(keys);
+    }
+    this.#log.warn({ err: error, pods: keys.length, key: keys[0] }, 'ports cannot be written, trying again');
+    for (const key of keys) {
+      this.#queue.retry(key);
+      if (refused) this.#options.listener.onFailed(key, error);
+    }
+  }
+
+  #again(keys: readonly string[]): void {
+    for (const key of keys) this.#queue.add(key);
+  }
+}
