@@ -678,6 +678,27 @@ describe('syncers of two clusters', function () {
       await eventually('what came after it', () => addressesOf(two(), ns, 'fence'), ['10.1.0.1']);
       expect(await readImport(two(), ns, 'web')).to.equal(undefined);
     });
+
+    it('as slices alone, without an export, adds nothing to a service of others', async () => {
+      await exportFromOne('web', ['10.1.0.1']);
+      await eventually('its address', () => addressesOf(two(), ns, 'web'), ['10.1.0.1']);
+      await set.hub.client.create(endpointSlices, {
+        metadata: {
+          namespace: shareNamespace,
+          name: `cluster7-${ns}-smuggled`,
+          labels: {
+            'services.nauti.io/multi-cluster-cluster-ID': 'cluster7',
+            'services.nauti.io/multi-cluster-service-LocalNamespace': ns,
+            'services.nauti.io/multi-cluster-service-name': 'web',
+          },
+        },
+        addressType: 'IPv4',
+        endpoints: [endpoint('10.9.0.9')],
+      });
+      await exportFromOne('fence', ['10.1.0.1']);
+      await eventually('what came after it', () => addressesOf(two(), ns, 'fence'), ['10.1.0.1']);
+      expect(await addressesOf(two(), ns, 'web')).to.deep.equal(['10.1.0.1']);
+    });
   });
 
   describe('what people do to the objects of a syncer', () => {
