@@ -3,6 +3,7 @@ import { kubeconfigPath } from '../lab/paths.ts';
 import { toolPath } from '../lab/tools.ts';
 import { until } from '../lab/until.ts';
 import type { Journal } from './journal.ts';
+import { isReady, type PodFields, whyUnready } from './unready.ts';
 
 export interface Workload {
   readonly name: string;
@@ -98,22 +99,15 @@ export class Cluster {
   }
 
   async #describeUnready(namespace: string): Promise<string> {
-    const pods = JSON.parse(await this.kubectl(['get', 'pods', '-n', namespace, '-o', 'json'])) as {
-      items: PodFields[];
-    };
-    const unready = pods.items.filter(
-      ({ status }) => !status.containerStatuses?.every(container => container.ready),
-    );
-    const sentences = unready.map(async ({ metadata, status }) => {
-      const waiting = status.containerStatuses?.[0]?.state?.waiting;
-      const scheduling = status.conditions?.find(
-        condition => condition.status === 'False' && condition.message,
-      );
-      const { stdout } = await this.tryKubectl(['logs', '-n', namespace, metadata.name, '--tail=1']);
-      const why = [waiting?.reason, waiting?.message ?? scheduling?.message, stdout.trim()].filter(Boolean);
-      return `${metadata.name} is ${why.join(': ') || status.phase}`;
-    });
-    return (await Promise.all(sentences)).join('; ');
+    const text = await this.kubectl(['get', 'pods', '-n', namespace, '-o', 'json']);
+    const { items } = JSON.parse(text) as { items: PodFields[] };
+    const sentences = items
+      .filter(pod => !isReady(pod))
+      .map(async pod => {
+        const { stdout } = await this.tryKubectl(['logs', '-n', namespace, pod.metadata.name, '--tail=3']);
+        return whyUnready(pod, stdout);
+      });
+    return (await Promise.all(sentences)).join('\n');
   }
 }
 
@@ -126,17 +120,5 @@ interface DeploymentFields {
     readonly replicas?: number;
     readonly updatedReplicas?: number;
     readonly readyReplicas?: number;
-  };
-}
-
-interface PodFields {
-  readonly metadata: { readonly name: string };
-  readonly status: {
-    readonly phase: string;
-    readonly conditions?: readonly { readonly status: string; readonly message?: string }[];
-    readonly containerStatuses?: readonly {
-      readonly ready: boolean;
-      readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
-    }[];
   };
 }
