@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { isClusterId, isDnsLabel } from '../api/legal-names.ts';
 import type { Parser } from './options.ts';
 
 /** Any text that is not empty. */
@@ -74,23 +75,16 @@ export const httpsUrl: Parser<URL> = {
   },
 };
 
-const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-
 /** A cluster id: one DNS label, or two joined by a dot (KEP-1645). */
 export const clusterId: Parser<string> = {
   expected: 'a cluster id: one DNS label of at most 63 characters of a-z, 0-9 and -, or two joined by a dot',
-  parse(value) {
-    const labels = value.split('.');
-    return labels.length <= 2 && value.length <= 63 && labels.every(part => label.test(part))
-      ? value
-      : undefined;
-  },
+  parse: value => (isClusterId(value) ? value : undefined),
 };
 
 /** The name of a namespace (RFC 1123 label). */
 export const namespaceName: Parser<string> = {
   expected: 'the name of a namespace: at most 63 characters of a-z, 0-9 and -',
-  parse: value => (label.test(value) ? value : undefined),
+  parse: value => (isDnsLabel(value) ? value : undefined),
 };
 
 /** The value of an option that is a comma-separated list in one piece is split before; this keeps one file path. */
