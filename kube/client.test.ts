@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { expect } from 'chai';
@@ -245,6 +245,18 @@ describe('KubeClient', () => {
     expect(await client.get(configMaps, a, { signal: before }).catch((e: unknown) => e)).to.equal(
       before.reason,
     );
+  });
+
+  it('leaves nothing behind on a signal that lives on', async () => {
+    const { signal } = new AbortController();
+    handler = (_, response) => answer(response, object);
+    for (let n = 0; n < 20; n++) await client.get(configMaps, a, { signal });
+    handler = (request, response) => {
+      response.writeHead(200).write('{');
+      request.socket.destroy();
+    };
+    await failure(client.get(configMaps, a, { signal }));
+    expect(getEventListeners(signal, 'abort')).to.have.length(0);
   });
 
   it('stops fetching pages when the reader leaves', async () => {
