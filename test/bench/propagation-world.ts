@@ -65,7 +65,9 @@ export class Process {
 
   constructor(program: string, component: string, flags: Readonly<Record<string, string>>) {
     const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-    this.#child = spawn(process.execPath, [program, component, ...args], {
+    // The kernel ends it when the benchmark ends, whatever ends that.
+    const command = ['--pdeathsig', 'KILL', '--', process.execPath, program, component, ...args];
+    this.#child = spawn('setpriv', command, {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     this.#child.once('exit', () => {

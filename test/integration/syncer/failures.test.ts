@@ -484,7 +484,8 @@ describe('syncers when things break', function () {
     variables: Readonly<Record<string, string>> = {},
   ): ChildProcess {
     const path = new URL('../../../cli/nauti.ts', import.meta.url).pathname;
-    return spawn(process.execPath, [path, component], {
+    // The kernel ends it when the test ends, whatever ends that.
+    return spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, path, component], {
       stdio: ['ignore', 'ignore', component === 'syncer' && member.tokenFile === '' ? 'pipe' : 'ignore'],
       env: {
         PATH: process.env.PATH,

@@ -24,11 +24,15 @@ describe("the syncer's README", () => {
     await copyFile(set.cluster1.plane.kubeconfig, join(directory, 'cluster1.kubeconfig'));
     await copyFile(set.hub.plane.kubeconfig, join(directory, 'hub.kubeconfig'));
     const listen = `127.0.0.1:${await freePort()}`;
-    const child = spawn(process.execPath, [`${root}cli/nauti.ts`, ...args], {
-      cwd: directory,
-      stdio: 'ignore',
-      env: { PATH: process.env.PATH, NAUTI_HTTP_LISTEN: listen },
-    });
+    const child = spawn(
+      'setpriv',
+      ['--pdeathsig', 'KILL', '--', process.execPath, `${root}cli/nauti.ts`, ...args],
+      {
+        cwd: directory,
+        stdio: 'ignore',
+        env: { PATH: process.env.PATH, NAUTI_HTTP_LISTEN: listen },
+      },
+    );
     const ended = once(child, 'exit');
     try {
       const readiness = () =>
