@@ -6,7 +6,7 @@ import { until } from '../lab/until.ts';
 import type { Cluster } from './cluster.ts';
 import { forwardZones } from './corefile.ts';
 import type { NautiImage } from './image.ts';
-import { createJoinToken } from './join-token.ts';
+import { kubectlNauti } from './kubectl-nauti.ts';
 
 /** kube-dns's + 1. */
 export const crossdnsAddress = '10.96.0.11';
@@ -33,30 +33,36 @@ export interface JoinOptions {
   /** Of the hub's API server. */
   readonly url: string;
   readonly image: NautiImage;
+  /** Id of the cluster; its name where not given. */
+  readonly id?: string;
   readonly onProgress?: OnProgress;
 }
 
-/** Makes a cluster a member under its name, unless it is one, and waits until hub and cluster say so. */
+/** Makes a cluster a member, unless it is one, and waits until hub and cluster say so. */
 export async function joinCluster(
   cluster: Cluster,
-  { hub, url, image, onProgress }: JoinOptions,
+  { hub, url, image, id = cluster.name, onProgress }: JoinOptions,
 ): Promise<void> {
   await mendRelease(cluster, 'nauti-agent');
-  const isMember = (await hasIdentity(cluster)) && (await isKnown(hub, cluster.name));
-  const token = isMember ? undefined : await createJoinToken(hub, cluster.name);
+  const isMember = (await hasIdentity(cluster)) && (await isKnown(hub, id));
+  const token = isMember ? undefined : await createJoinToken(hub, id);
   await installChart(cluster, 'nauti-agent', {
     ...imageValues(image),
-    cluster: { clusterID: cluster.name },
+    cluster: { clusterID: id, hub: cluster.name === hub.name },
     hub: { hubURL: url, ...(token !== undefined && { bootstraptoken: token }) },
     crossdns: { clusterIP: crossdnsAddress },
   });
   await cluster.rolledOut(componentNamespace, ['nauti-syncer', 'nauti-crossdns'], onProgress);
-  await until(() => isAlive(hub, cluster.name), {
-    what: `${cluster.name} becoming a member of the hub`,
+  await until(() => isAlive(hub, id), {
+    what: `${id} becoming a member of the hub`,
     timeout: 60_000,
     interval: 250,
     signal: cluster.signal,
   });
+}
+
+async function createJoinToken(hub: Cluster, id: string): Promise<string> {
+  return (await kubectlNauti(hub, ['token', 'create', id, '--output', 'token'])).trim();
 }
 
 /** Lets the cluster's CoreDNS forward both zones to crossdns. */

@@ -7,6 +7,7 @@ import { curlNginx, exportNginx } from '../../demo/example.ts';
 import type { NautiImage } from '../../demo/image.ts';
 import { installHub, joinCluster } from '../../demo/install.ts';
 import { Journal } from '../../demo/journal.ts';
+import { kubectlNauti } from '../../demo/kubectl-nauti.ts';
 import { serverUrl } from '../../lab/control-plane-plan.ts';
 import { clusters } from '../../lab/lab.ts';
 import { checkout } from '../../lab/tools.ts';
@@ -135,6 +136,30 @@ describe('the charts on real clusters', function () {
       'name',
     ];
     expect(await hub.kubectl(['get', 'exportedservices,endpointslices,leases', ...ofCluster])).to.equal('');
+  });
+
+  it('make the hub a member too, and take that back without touching what clusters share', async () => {
+    await joinCluster(first, { hub, url, image });
+    await exportNginx(first);
+    await joinCluster(hub, { hub, url, image, id: 'central' });
+    await hub.kubectl([
+      'wait',
+      'serviceimport/nginx-svc',
+      '-n',
+      'default',
+      '--for=condition=Ready',
+      '--timeout=60s',
+    ]);
+    const shared = ['get', 'endpointslices,exportedservices', '-n', 'syncer-operator', '-o', 'name'];
+    const before = await hub.kubectl(shared);
+    expect(before).to.contain('cluster1-default-nginx-svc');
+    await hub.helm(['uninstall', 'nauti-agent', ...release]);
+    expect(await hub.kubectl(shared)).to.equal(before);
+    await kubectlNauti(hub, ['remove', 'central', '--yes']);
+    expect(await hub.kubectl(['get', 'peers', '-n', 'syncer-operator', '-o', 'name'])).to.not.contain(
+      'central',
+    );
+    expect(await curlNginx(second)).to.contain('Welcome to nginx!');
   });
 
   it('leave the hub as it was', async () => {

@@ -5,7 +5,7 @@ import { checkout, toolDirectory, toolPath } from '../lab/tools.ts';
 import type { Cluster } from './cluster.ts';
 
 /** Puts `kubectl nauti` beside the lab's kubectl, which finds it as a plugin on its PATH. */
-export async function linkPlugin(): Promise<void> {
+async function linkPlugin(): Promise<void> {
   const link = join(toolDirectory, 'kubectl-nauti');
   const target = join(checkout, 'bin', 'kubectl-nauti.js');
   if ((await readlink(link).catch(() => undefined)) === target) return;
@@ -13,12 +13,11 @@ export async function linkPlugin(): Promise<void> {
   await symlink(target, link);
 }
 
-/** `kubectl nauti token create`, on the hub. The token is in no argument and in no log. */
-export async function createJoinToken(hub: Cluster, id: string): Promise<string> {
+/** What `kubectl nauti …` prints on the hub. It is in no log, as it may be a token. */
+export async function kubectlNauti(hub: Cluster, args: readonly string[]): Promise<string> {
   await linkPlugin();
-  const output = await run(toolPath('kubectl'), ['nauti', 'token', 'create', id, '--output', 'token'], {
+  return run(toolPath('kubectl'), ['nauti', ...args], {
     env: { KUBECONFIG: hub.kubeconfig, PATH: [toolDirectory, process.env.PATH].join(delimiter) },
     signal: hub.signal,
   });
-  return output.trim();
 }
