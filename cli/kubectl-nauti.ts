@@ -1,6 +1,7 @@
 /** `kubectl nauti …`: what people do on the hub. */
 import { Command } from 'commander';
 import { UsageError } from '../process/options.ts';
+import { dnsCommand } from './dns-commands.ts';
 import { removeCommand } from './remove-command.ts';
 import { statusCommand } from './status-command.ts';
 import { tokenCommand } from './token-commands.ts';
@@ -13,7 +14,8 @@ const program = new Command('kubectl nauti')
   .showHelpAfterError('(add --help for what is possible)')
   .addCommand(tokenCommand())
   .addCommand(statusCommand())
-  .addCommand(removeCommand());
+  .addCommand(removeCommand())
+  .addCommand(dnsCommand());
 exitOnUsage(program);
 
 try {

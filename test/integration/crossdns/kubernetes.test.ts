@@ -1,10 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { KubeObject } from '../../../api/meta.ts';
 import { hubLabels } from '../../../api/names.ts';
-import { endpointSlices, namespaces, serviceImports } from '../../../api/resource.ts';
+import { configMaps, endpointSlices, namespaces, serviceImports } from '../../../api/resource.ts';
 import { importOf, sliceOf } from '../../../crossdns/served.fixture.ts';
 import { kubeconfigAccess } from '../../../kube/access.ts';
 import { KubeClient } from '../../../kube/client.ts';
@@ -12,6 +14,7 @@ import { type ControlPlane, startControlPlane } from '../../../lab/control-plane
 import { installCrds } from '../install-crds.ts';
 import { ServerProcess } from './server.ts';
 
+const kubectlNauti = fileURLToPath(new URL('../../../cli/kubectl-nauti.ts', import.meta.url));
 const name = 'web.demo.svc.hyperos.local A';
 
 describe('crossdns over a real API server', function () {
@@ -125,5 +128,31 @@ describe('crossdns over a real API server', function () {
     expect(await second.data('kept.demo.svc.hyperos.local A')).to.eql(['10.113.0.7']);
     expect(await second.data('lost.demo.svc.hyperos.local A')).to.equal('NXDOMAIN');
     await second.logged('answers are fresh again');
+  });
+
+  it('is put into the DNS of the cluster and taken out again by kubectl nauti dns', async () => {
+    const corefile = '.:53 {\n    errors\n    forward . /etc/resolv.conf\n    reload\n}\n';
+    const metadata = { namespace: 'kube-system', name: 'coredns' };
+    await client.create(configMaps, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata,
+      data: { Corefile: corefile, other: 'x' },
+    });
+    const run = (...args: string[]) =>
+      spawnSync(process.execPath, [kubectlNauti, 'dns', ...args, '--kubeconfig', plane.kubeconfig], {
+        encoding: 'utf8',
+      });
+    const read = async () => (await client.get(configMaps, metadata))?.data as Record<string, string>;
+    expect(run('enable').stderr).to.contain('Cannot find crossdns');
+    expect(run('enable', '--address', '10.96.0.11', '--dry-run').stdout).to.contain('would change Corefile');
+    expect(await read()).to.eql({ Corefile: corefile, other: 'x' });
+    expect(run('enable', '--address', '10.96.0.11')).to.include({ status: 0, stderr: '' });
+    expect((await read()).Corefile)
+      .to.contain('clusterset.local:53 {')
+      .and.contain('forward . 10.96.0.11');
+    expect(run('enable', '--address', '10.96.0.11').stdout).to.equal('nothing to change\n');
+    expect(run('disable')).to.include({ status: 0 });
+    expect(await read()).to.eql({ Corefile: corefile, other: 'x' });
   });
 });

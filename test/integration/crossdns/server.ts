@@ -65,11 +65,20 @@ export class ServerProcess {
     const query = makeQuery(name, type, options);
     const send = () => socket.send(query, this.port, '127.0.0.1');
     const again = setInterval(send, 1_000);
-    send();
-    const [message] = (await once(socket, 'message')) as [Buffer];
-    clearInterval(again);
-    socket.close();
-    return readAnswer(message);
+    const late = setTimeout(() => socket.emit('error', new Error(this.#story(question))), 15_000);
+    try {
+      send();
+      const [message] = (await once(socket, 'message')) as [Buffer];
+      return readAnswer(message);
+    } finally {
+      clearInterval(again);
+      clearTimeout(late);
+      socket.close();
+    }
+  }
+
+  #story(question: string): string {
+    return `no answer to ${question}; its log: ${this.log.map(line => JSON.stringify(line)).join('\n')}`;
   }
 
   /** Data of the answer section, sorted; else the response code, with NODATA for an empty NOERROR. */
