@@ -105,7 +105,7 @@ describe('charts on a real API server', function () {
   it('live in one cluster, whichever came first, and say what to do for it', async () => {
     await install('nauti-agent', required['nauti-agent']);
     expect(await install('nauti', {}).catch(error => String(error))).to.contain(
-      'the namespace syncer-operator is the chart nauti-agent\'s: run "helm upgrade nauti-agent … --reuse-values --set cluster.hub=true" first',
+      'the namespace syncer-operator is the chart nauti-agent\'s: run "helm upgrade nauti-agent … --reset-then-reuse-values --set cluster.hub=true" first',
     );
     const { code } = await release(
       ...['upgrade', 'nauti-agent', chartPath('nauti-agent'), '--reuse-values', '--set', 'cluster.hub=true'],
