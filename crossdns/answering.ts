@@ -28,26 +28,20 @@ export class Answering {
   readonly #listeners: DnsListener[] = [];
   readonly #tcp: TcpListener[] = [];
 
-  private constructor(settings: AnsweringSettings, catalog: Catalog, cookies: CookieBaker, log: Logger) {
+  /** @param secrets of cookies; one is made up where none is given. */
+  constructor(settings: AnsweringSettings, catalog: Catalog, secrets: readonly Uint8Array[], log: Logger) {
     this.#settings = settings;
     this.#log = log;
     this.#limiter = new RateLimiter({ perSecond: settings.rateLimit, exempt: settings.rateLimitExempt });
     this.responder = new Responder(openZones(settings, catalog), {
       udpSize: settings.udpSize,
       nsid: settings.nsid ?? '',
-      cookies,
+      cookies: new CookieBaker(secrets),
       limiter: this.#limiter,
       tcpIdleMs: settings.tcpIdle,
       queryLog: new QueryLog(log),
     });
     this.change(settings);
-  }
-
-  /** @throws Error where the file of cookie secrets cannot be read. */
-  static async open(settings: AnsweringSettings, catalog: Catalog, log: Logger): Promise<Answering> {
-    const file = settings.cookieSecretFile;
-    const secrets = file === undefined ? [] : parseSecrets(await readFile(file, 'utf8'));
-    return new Answering(settings, catalog, new CookieBaker(secrets), log);
   }
 
   get connections(): number {
@@ -96,6 +90,11 @@ export class Answering {
   async close(): Promise<void> {
     await Promise.all(this.#listeners.map(listener => listener.close()));
   }
+}
+
+/** The secrets of cookies that a file has; none without a file. @throws Error where it cannot be read. */
+export async function readSecrets(file: string | undefined): Promise<readonly Uint8Array[]> {
+  return file === undefined ? [] : parseSecrets(await readFile(file, 'utf8'));
 }
 
 /** Zones that follow the catalog. */

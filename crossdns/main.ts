@@ -1,11 +1,12 @@
 import { defineComponent, type ProcessContext } from '../process/component.ts';
 import { whenAborted } from './abort.ts';
-import { Answering, type AnsweringSettings } from './answering.ts';
+import { openAnswerers, registerAnswerers } from './answerers.ts';
+import { type AnsweringSettings, readSecrets } from './answering.ts';
 import { Catalog } from './catalog.ts';
 import { Feed } from './feed.ts';
-import { followSettings } from './livesettings.ts';
-import { registerGauge, registerQueryMetrics } from './metrics.ts';
 import { options } from './options.ts';
+import { runWorker } from './worker.ts';
+import { workerVariable } from './workermessages.ts';
 
 export const crossdns = defineComponent({
   name: 'crossdns',
@@ -20,45 +21,35 @@ Try it without a cluster, from a directory of manifests:
 });
 
 async function run(settings: AnsweringSettings, context: ProcessContext): Promise<void> {
+  if (process.env[workerVariable] !== undefined) return runWorker(settings, context);
   const { log, signal, probes, metrics } = context;
   const catalog = new Catalog();
-  const answering = await Answering.open(settings, catalog, log);
   const feed = await Feed.open(settings, catalog, log);
+  const secrets = await readSecrets(settings.cookieSecretFile);
+  const answerers = openAnswerers(settings, catalog, secrets, log);
+  let hasData = false;
   feed.registerMetrics(metrics);
-  registerGauge(metrics, 'nauti_dns_tcp_connections', 'Open TCP connections.', () => answering.connections);
-  registerGauge(
-    metrics,
-    'nauti_dns_tcp_kept_bytes',
-    'Queries and answers kept for TCP clients.',
-    () => answering.kept,
-  );
-  const zones = settings.zone.map(zone => zone.name);
-  registerQueryMetrics(metrics, zones, () => answering.responder.stats);
-  probes.ready('data', () => answering.responder.ready || `not read yet: ${feed.missing.join(', ')}`);
+  registerAnswerers(metrics, settings, answerers);
+  probes.ready('data', () => hasData || `not read yet: ${feed.missing.join(', ')}`);
+  probes.ready('sockets', () => answerers.listening || 'not all listen');
   probes.ready('stopping', () => !signal.aborted || 'was told to stop');
 
   // Before the data is there, so that an address that cannot be had ends the process at once.
-  await answering.listen(false);
-  const stopFeed = new AbortController();
-  const work = Promise.all([
-    feed.run(stopFeed.signal, () => {
-      answering.responder.ready = true;
-    }),
-    settings.settings &&
-      followSettings(settings.settings, settings, {
-        log,
-        signal: stopFeed.signal,
-        apply: live => answering.change(live),
-      }),
-  ]);
+  await answerers.start();
+  const stopWork = new AbortController();
+  const onData = () => {
+    hasData = true;
+    answerers.ready();
+  };
+  const work = Promise.all([feed.run(stopWork.signal, onData), answerers.run(stopWork.signal)]);
   try {
     // Work that ends before it is asked to has failed.
     await Promise.race([work, whenAborted(signal)]);
     if (signal.aborted) await lameduck(settings.lameduck);
   } finally {
     // Answering ends before the data does.
-    await answering.close();
-    stopFeed.abort();
+    await answerers.close();
+    stopWork.abort();
     await work;
   }
 }

@@ -74,14 +74,19 @@ export function registerQueryMetrics(
 }
 
 /** A gauge that is read when it is asked for. */
-export function registerGauge(registry: Registry, name: string, help: string, read: () => number): void {
+export function registerGauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => number | Promise<number>,
+): void {
   registry.registerMetric(
     new Gauge({
       name,
       help,
       registers: [],
-      collect() {
-        this.set(read());
+      async collect() {
+        this.set(await read());
       },
     }),
   );

@@ -210,6 +210,14 @@ export const options = {
     parser: duration,
     default: '0',
   },
+  workers: {
+    flag: 'workers',
+    placeholder: 'NUMBER',
+    description:
+      'processes that answer, on the same addresses; with more than one, this process only has the data, and limits are for each',
+    parser: integer(1, 64),
+    default: '1',
+  },
   udpIo: {
     flag: 'udp-io',
     placeholder: 'WAY',
