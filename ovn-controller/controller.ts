@@ -7,6 +7,7 @@ import type { Logger } from '../process/log.ts';
 import { acceptNetwork, type CidrChange } from './accepted-network.ts';
 import { AnnotationWriter } from './annotation-writer.ts';
 import { portAddress } from './assignment.ts';
+import { Isolation } from './isolation.ts';
 import { type ControllerMetrics, controllerMetrics } from './metrics.ts';
 import { formatCidrs, type Network } from './network.ts';
 import type { NetworkSource } from './network-source.ts';
@@ -30,6 +31,8 @@ export interface OvnControllerOptions {
   readonly quarantineMs: number;
   readonly batchSize: number;
   readonly concurrency: number;
+  /** Whether isolated namespaces and Services are closed to other clusters. */
+  readonly isolation: boolean;
   readonly log: Logger;
   readonly registry: Registry;
 }
@@ -44,6 +47,7 @@ export class OvnController {
   readonly #ports: PortController;
   readonly #annotations: AnnotationWriter;
   readonly #refusals: RefusalReporter;
+  readonly #isolation: Isolation | undefined;
   #isLeading = false;
 
   constructor(options: OvnControllerOptions) {
@@ -52,6 +56,7 @@ export class OvnController {
     this.#metrics = controllerMetrics(registry, () => ({
       book: this.#isLeading ? this.#ports.book : undefined,
       refused: this.#ports.refused,
+      isOvnFollowed: northbound.isFollowing,
     }));
     const shared = { client, log, metrics: registry };
     this.#pods = new ObjectCache<WatchedPod>({
@@ -102,9 +107,19 @@ export class OvnController {
       refusal: key => this.#ports.refusalOf(key),
       log,
     });
+    this.#isolation = !options.isolation
+      ? undefined
+      : new Isolation({
+          ...options,
+          pods: this.#pods,
+          hasIsolatedNamespace: () => [...this.#namespaces.values()].some(({ isIsolated }) => isIsolated),
+          isIsolatedNamespace: name => this.#namespaces.get(name)?.isIsolated ?? false,
+          network: () => this.#ports.book?.network,
+          metrics: this.#metrics,
+        });
     this.#pods.subscribe(change => this.#onPod(change.key, change.before, change.after));
     this.#namespaces.subscribe(change => this.#onNamespace(change.before, change.after));
-    northbound.subscribe(() => this.#metrics.ovnConnected.set(northbound.isFollowing ? 1 : 0));
+    northbound.subscribe(() => this.#isolation?.changed());
   }
 
   /** What is still missing before this replica could lead, for people; true where nothing is. */
@@ -122,7 +137,11 @@ export class OvnController {
 
   /** Follows pods and namespaces until the signal is aborted. */
   async follow(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#pods.run(signal), this.#namespaces.run(signal)]);
+    await Promise.all([
+      this.#pods.run(signal),
+      this.#namespaces.run(signal),
+      this.#isolation?.follow(signal),
+    ]);
   }
 
   /** Resolves when everything is known that a leader needs, so that a standby can take over at once. */
@@ -138,7 +157,12 @@ export class OvnController {
   async lead(signal: AbortSignal): Promise<void> {
     this.#isLeading = true;
     try {
-      await Promise.all([this.#annotations.run(signal), this.#refusals.run(signal), this.#allocate(signal)]);
+      await Promise.all([
+        this.#annotations.run(signal),
+        this.#refusals.run(signal),
+        this.#allocate(signal),
+        this.#isolation?.lead(signal),
+      ]);
     } finally {
       this.#isLeading = false;
       await this.#events.flush();
@@ -208,10 +232,12 @@ export class OvnController {
       this.#refusals.notTheGateway(after);
     }
     this.#ports.enqueue(key);
+    this.#isolation?.changed();
   }
 
   /** Nauti is no longer being taken away: what was left off is written. */
   #onNamespace(before: WatchedNamespace | undefined, after: WatchedNamespace | undefined): void {
+    if (before?.isIsolated !== after?.isIsolated) this.#isolation?.changed();
     const isOver = before?.isUninstalling === true && after?.isUninstalling === false;
     if (!isOver || after.name !== this.#options.namespace) return;
     for (const key of this.#pods.keys()) this.#annotations.enqueue(key);

@@ -10,7 +10,6 @@ export interface ControllerMetrics {
   readonly refusals: Counter<'reason'>;
   readonly allocationSeconds: Histogram<string>;
   readonly annotationWrites: Counter<'outcome'>;
-  readonly ovnConnected: Gauge<string>;
   readonly cidrRefused: Gauge<string>;
   readonly isolatedPods: Gauge<string>;
 }
@@ -20,6 +19,8 @@ export interface Measured {
   readonly book: AddressBook | undefined;
   /** Pods that have no address, and should. */
   readonly refused: number;
+  /** Whether the northbound database is followed. */
+  readonly isOvnFollowed: boolean;
 }
 
 export function controllerMetrics(registry: Registry, measured: () => Measured): ControllerMetrics {
@@ -46,6 +47,14 @@ export function controllerMetrics(registry: Registry, measured: () => Measured):
     registers,
     collect() {
       this.set(measured().refused);
+    },
+  });
+  new Gauge({
+    name: `${prefix}ovn_connected`,
+    help: '1 while the northbound database is followed.',
+    registers,
+    collect() {
+      this.set(measured().isOvnFollowed ? 1 : 0);
     },
   });
   return {
@@ -89,11 +98,6 @@ export function controllerMetrics(registry: Registry, measured: () => Measured):
       name: `${prefix}annotation_writes_total`,
       help: 'Writes of pod annotations: written, cleared, gone (the pod went meanwhile), failed.',
       labelNames: ['outcome'],
-      registers,
-    }),
-    ovnConnected: new Gauge({
-      name: `${prefix}ovn_connected`,
-      help: '1 while the northbound database is followed.',
       registers,
     }),
     cidrRefused: new Gauge({

@@ -103,6 +103,7 @@ export class PortController {
         for (const key of keys) if (key !== undefined) this.enqueue(key);
         const isForeign = after !== undefined && podOfPort(after) === undefined;
         this.#book?.setForeign(uuid, isForeign ? addressesIn(after.addresses) : [], performance.now());
+        if (before !== undefined && podOfPort(before) === undefined) this.#wakeWaiting();
       }
     });
     this.#queue.open();
