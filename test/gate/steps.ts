@@ -35,7 +35,7 @@ export const steps: readonly Step[] = [
     kind: 'tests',
     name: 'integration',
     files: ['test/{integration,helm}/**/*.test.ts'],
-    timeoutMs: 900_000,
+    timeoutMs: 1_500_000,
   },
   // Takes the lab down and up again with nothing installed, so before those that want the product on it.
   { kind: 'tests', name: 'lab', files: ['test/lab/**/*.test.ts'], timeoutMs: 600_000 },
