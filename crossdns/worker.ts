@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import type { ProcessContext } from '../process/component.ts';
+import type { Logger } from '../process/log.ts';
 import { whenAborted } from './abort.ts';
 import { Answering, type AnsweringSettings } from './answering.ts';
 import { Catalog } from './catalog.ts';
@@ -11,14 +11,32 @@ export async function runWorker(settings: AnsweringSettings, { log, signal }: Pr
   const orphaned = new AbortController();
   process.once('disconnect', () => orphaned.abort());
   const stop = AbortSignal.any([signal, orphaned.signal]);
-  const [first] = (await once(process, 'message', { signal: stop })) as [ToWorker];
-  if (first.kind !== 'begin') throw new Error(`Cannot begin with a message of the kind ${first.kind}`);
   const catalog = new Catalog();
-  const secrets = first.secrets.map(secret => Buffer.from(secret, 'hex'));
-  const answering = new Answering(settings, catalog, secrets, log);
-  const { promise: told, resolve: listen } = Promise.withResolvers<void>();
-  process.on('message', message => receive(message as ToWorker, catalog, answering, listen));
-  await Promise.race([told, whenAborted(stop)]);
+  const { promise: told, resolve: listen } = Promise.withResolvers<Answering>();
+  let answering: Answering | undefined;
+  // One handler from the first message on: several may come at once, and none may be missed.
+  process.on('message', message => {
+    const said = message as ToWorker;
+    if (said.kind === 'begin') {
+      const secrets = said.secrets.map(secret => Buffer.from(secret, 'hex'));
+      answering = new Answering(settings, catalog, secrets, log);
+    } else if (said.kind === 'objects') {
+      for (const [key, record] of said.objects) catalog.set(key, record);
+    } else if (answering !== undefined) receive(said, answering, listen);
+  });
+  const server = await Promise.race([told, whenAborted(stop)]);
+  if (server !== undefined) await serve(server, settings, log, stop);
+  if (process.connected) process.disconnect();
+  // Without its parent it has nothing to wait for, though nobody sent a signal.
+  if (!signal.aborted) process.exit(0);
+}
+
+async function serve(
+  answering: Answering,
+  settings: AnsweringSettings,
+  log: Logger,
+  stop: AbortSignal,
+): Promise<void> {
   await answering.listen(true);
   tell({ kind: 'listening' });
   const following =
@@ -31,18 +49,18 @@ export async function runWorker(settings: AnsweringSettings, { log, signal }: Pr
   await Promise.race([whenAborted(stop), following ?? whenAborted(stop)]);
   await answering.close();
   await following;
-  if (process.connected) process.disconnect();
-  // Without its parent it has nothing to wait for, though nobody sent a signal.
-  if (!signal.aborted) process.exit(0);
 }
 
-function receive(message: ToWorker, catalog: Catalog, answering: Answering, listen: () => void): void {
-  if (message.kind === 'objects') for (const [key, record] of message.objects) catalog.set(key, record);
-  else if (message.kind === 'ready') answering.responder.ready = true;
-  else if (message.kind === 'listen') listen();
-  else if (message.kind === 'report') {
+function receive(
+  said: Extract<ToWorker, { kind: 'ready' | 'listen' | 'report' }>,
+  answering: Answering,
+  listen: (answering: Answering) => void,
+): void {
+  if (said.kind === 'ready') answering.responder.ready = true;
+  else if (said.kind === 'listen') listen(answering);
+  else {
     const { connections, kept } = answering;
-    tell({ kind: 'report', id: message.id, cells: answering.responder.stats.cells, connections, kept });
+    tell({ kind: 'report', id: said.id, cells: answering.responder.stats.cells, connections, kept });
   }
 }
 
