@@ -209,6 +209,24 @@ describe('plan of an export', () => {
     expect(plan.kind === 'exported' && plan.slices.map(one => one.name)).to.deep.equal(['web-abc']);
   });
 
+  it('is not misled by names that look like conditions', () => {
+    const endpoints = [
+      {
+        addresses: ['10.1.0.1'],
+        ready: true,
+        serving: true,
+        terminating: false,
+        nodeName: '"terminating":true',
+      },
+    ];
+    const plan = planExport(inputs({ slices: [slice('web-abc', { endpoints })] }));
+    const text = plan.kind === 'exported' ? (plan.slices[0]?.text ?? '') : '';
+    expect(readSliceText(text).endpoints[0]).to.deep.include({
+      conditions: { ready: true, serving: true, terminating: false },
+      nodeName: '"terminating":true',
+    });
+  });
+
   const readiness: readonly [
     string,
     boolean,

@@ -1,15 +1,15 @@
 /** What a cluster is to have on the hub for one of its Services. Pure. */
 
 import { type ExportedServiceSpec, exportedServiceObject, hubLabelsOf } from '../api/exported-service.ts';
-import type { KubeObject } from '../api/meta.ts';
+import type { KubeObject, ObjectMeta } from '../api/meta.ts';
 import { changedAtAnnotation, managedBy, managedByLabel, serviceNameLabel } from '../api/names.ts';
 import { hubObjectName, hubServiceName } from '../api/object-names.ts';
 import { UnreadableError } from '../api/parse.ts';
 import { apiVersion, endpointSlices } from '../api/resource.ts';
 import { type ExportSteering, steeringOf } from '../api/service-export.ts';
 import type { ServicePort } from '../api/service-port.ts';
-import { type AddressStrategy, publishedSlice } from './published-addresses.ts';
-import { readSliceText, sliceText } from './slice-content.ts';
+import { type AddressStrategy, publishedText } from './published-addresses.ts';
+import { readSliceText } from './slice-content.ts';
 import { type HubSlice, type SourceSlice, sliceFingerprint } from './slice-views.ts';
 import {
   canonicalText,
@@ -104,12 +104,9 @@ function exported(
       exportedAnnotations: asked.exportedAnnotations,
       ...steering,
     },
-    slices: slices.flatMap(slice => {
-      const content = readSliceText(slice.text);
-      // Names instead of addresses: nothing that DNS or a VIP could answer.
-      if (content.addressType === 'FQDN') return [];
-      const published = publishedSlice(content, addresses, spec.publishNotReadyAddresses);
-      return [{ name: slice.name, text: published === content ? slice.text : sliceText(published) }];
+    slices: slices.flatMap(({ name, text }) => {
+      const published = publishedText(text, addresses, spec.publishNotReadyAddresses);
+      return published === undefined ? [] : [{ name, text: published }];
     }),
   };
 }
@@ -155,17 +152,23 @@ export function planHubChanges(plan: ExportPlan, hub: HubState): HubChanges {
     };
   }
   const object = plan.kind === 'exported' ? exportedServiceObject(hub.shareNamespace, plan.spec) : undefined;
-  const slices = plan.kind === 'exported' ? plan.slices.map(slice => hubSlice(slice, plan.spec, hub)) : [];
   const known = new Map(hub.slices.map(slice => [slice.name, slice.fingerprint]));
-  const wanted = new Set(slices.map(slice => slice.object.metadata.name));
+  const wanted = new Set<string>();
+  const slices: KubeObject[] = [];
+  if (plan.kind === 'exported') {
+    for (const slice of plan.slices) {
+      const metadata = hubSliceMetadata(slice, hub, plan.spec);
+      wanted.add(metadata.name);
+      if (known.get(metadata.name) === sliceFingerprint(slice.text, metadata)) continue;
+      slices.push(hubSlice(slice, metadata, hub.changedAt(slice.name)));
+    }
+  }
   const present = hub.exports.find(one => one.objectName === object?.metadata.name);
   return {
     apply: {
       exportedService:
         object !== undefined && present?.fingerprint !== canonicalText(object.spec) ? object : undefined,
-      slices: slices
-        .filter(slice => known.get(slice.object.metadata.name ?? '') !== slice.fingerprint)
-        .map(slice => slice.object),
+      slices,
     },
     remove: {
       exportedServices: hub.exports
@@ -176,14 +179,12 @@ export function planHubChanges(plan: ExportPlan, hub: HubState): HubChanges {
   };
 }
 
-function hubSlice(
+function hubSliceMetadata(
   slice: PublishedSlice,
-  spec: ExportedServiceSpec,
-  { shareNamespace, clusterId, changedAt }: HubState,
-): { object: KubeObject; fingerprint: string } {
-  const { namespace, name } = spec;
-  const time = changedAt(slice.name);
-  const metadata = {
+  { shareNamespace, clusterId }: HubState,
+  { namespace, name }: ExportedServiceSpec,
+): { namespace: string; name: string; labels: Readonly<Record<string, string>> } {
+  return {
     namespace: shareNamespace,
     name: hubObjectName(clusterId, namespace, slice.name),
     labels: {
@@ -191,15 +192,15 @@ function hubSlice(
       [serviceNameLabel]: hubServiceName(clusterId, namespace, name),
       [managedByLabel]: managedBy,
     },
-    ...(time === undefined ? {} : { annotations: { [changedAtAnnotation]: time } }),
   };
+}
+
+function hubSlice(slice: PublishedSlice, metadata: ObjectMeta, changedAt: string | undefined): KubeObject {
+  const annotations = changedAt === undefined ? {} : { [changedAtAnnotation]: changedAt };
   return {
-    object: {
-      apiVersion: apiVersion(endpointSlices),
-      kind: endpointSlices.kind,
-      metadata,
-      ...readSliceText(slice.text),
-    },
-    fingerprint: sliceFingerprint(slice.text, metadata),
+    apiVersion: apiVersion(endpointSlices),
+    kind: endpointSlices.kind,
+    metadata: { ...metadata, annotations },
+    ...readSliceText(slice.text),
   };
 }

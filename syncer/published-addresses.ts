@@ -1,33 +1,41 @@
-import type { SliceContent } from './slice-content.ts';
+import { readSliceText, sliceText } from './slice-content.ts';
 
 /**
- * Which address of its endpoints a cluster tells the others: takes a slice as Kubernetes has it, and gives the slice
- * to publish. Endpoints that have no such address are left out.
+ * Which address of its endpoints a cluster tells the others: takes the text of a slice as Kubernetes has it, and gives
+ * the text of the slice to publish. Endpoints that have no such address are left out.
  */
-export type AddressStrategy = (slice: SliceContent) => SliceContent;
+export type AddressStrategy = (text: string) => string;
 
 /** `addresses: pod`, for clusters whose pods reach each other: the addresses of the slice itself. */
-export const podAddresses: AddressStrategy = slice => slice;
+export const podAddresses: AddressStrategy = text => text;
 
 /**
- * What is published of a slice of an exported Service.
+ * What is published of a slice of an exported Service; undefined for a slice of names instead of addresses, which
+ * neither DNS nor a VIP could answer.
  *
  * The endpoint controller keeps `ready` by the rule of the API already; slices that people write are held to it here:
  * ready = publishNotReadyAddresses, or serving and not terminating.
  */
-export function publishedSlice(
-  slice: SliceContent,
+export function publishedText(
+  text: string,
   addresses: AddressStrategy,
   publishNotReadyAddresses: boolean,
-): SliceContent {
-  const published = addresses(slice);
-  let changed = false;
-  const endpoints = published.endpoints.map(endpoint => {
-    const { serving, terminating } = endpoint.conditions;
-    const ready = publishNotReadyAddresses || (endpoint.conditions.ready && !terminating);
-    if (ready === endpoint.conditions.ready) return endpoint;
-    changed = true;
-    return { ...endpoint, conditions: { ready, serving, terminating } };
+): string | undefined {
+  if (text.startsWith('{"addressType":"FQDN"')) return undefined;
+  const published = addresses(text);
+  // Inside of a JSON text's strings quotes are escaped: only the conditions themselves can look like this.
+  const suspect = publishNotReadyAddresses ? '"ready":false' : '"terminating":true';
+  return published.includes(suspect) ? withReadiness(published, publishNotReadyAddresses) : published;
+}
+
+function withReadiness(text: string, publishNotReadyAddresses: boolean): string {
+  const content = readSliceText(text);
+  return sliceText({
+    ...content,
+    endpoints: content.endpoints.map(endpoint => {
+      const { ready, serving, terminating } = endpoint.conditions;
+      const published = publishNotReadyAddresses || (ready && !terminating);
+      return { ...endpoint, conditions: { ready: published, serving, terminating } };
+    }),
   });
-  return changed ? { ...published, endpoints } : published;
 }
