@@ -1,15 +1,28 @@
 import type { Component } from '../process/component.ts';
+import type { OptionSet, OptionValues } from '../process/options.ts';
+
+/** Something that a component does once, and that ends: `nauti <component> <tool> [words]`. */
+export interface Tool<S extends OptionSet = OptionSet> {
+  readonly summary: string;
+  /** What words it takes, as the help text shows them. */
+  readonly usage: string;
+  readonly options: S;
+  /** @returns the exit code. */
+  run(words: readonly string[], options: OptionValues<S>): Promise<number>;
+}
 
 /** A component as the list of components shows it; loading it costs memory, so only the one named is loaded. */
 export interface Entry {
   readonly summary: string;
   load(): Promise<Component>;
+  readonly tools?: Readonly<Record<string, () => Promise<Tool>>>;
 }
 
 export const components: Readonly<Record<string, Entry>> = {
   crossdns: {
     summary: 'DNS server for the services of all clusters',
     load: async () => (await import('../crossdns/main.ts')).crossdns,
+    tools: { explain: async () => (await import('../crossdns/explaincommand.ts')).explainTool as Tool },
   },
   hub: {
     summary: 'who may join, which CIDR a cluster has, who is alive',

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { type Component, processOptions, runComponent } from '../process/component.ts';
 import { environmentName, type Option, type OptionSet, readOptions, UsageError } from '../process/options.ts';
-import { components } from './components.ts';
+import { components, type Tool } from './components.ts';
 
 /** Exit code for a command line that could not be used. */
 const usageExit = 2;
@@ -20,38 +20,59 @@ for (const [name, entry] of Object.entries(components)) {
     .allowExcessArguments()
     .argument('[arguments...]')
     .action(async (words: string[]) => {
-      process.exitCode = await start(await entry.load(), words);
+      const tool = entry.tools?.[words[0] ?? ''];
+      process.exitCode = tool
+        ? await useTool(`${name} ${words[0]}`, await tool(), words.slice(1))
+        : await start(await entry.load(), words);
     });
 }
 
 await program.parseAsync();
 
 async function start(component: Component, words: readonly string[]): Promise<number> {
-  const command = describe(component);
-  command.parse([...words], { from: 'user' });
-  const given = command.opts<Record<string, string[] | undefined>>();
-  try {
-    const byFlag = Object.fromEntries(
-      command.options.map(option => [option.long?.slice(2) ?? '', given[option.attributeName()]]),
-    );
+  const { name, summary, help } = component;
+  const command = describe(name, summary, { ...component.options, ...processOptions });
+  command.addHelpText('after', `\n${help.trim()}\n`).parse([...words], { from: 'user' });
+  return withUsage(name, async () => {
+    const byFlag = givenTo(command);
     const processValues = readOptions(processOptions, byFlag, process.env);
     const values = readOptions(component.options, byFlag, process.env);
     return await runComponent(component, values, processValues);
+  });
+}
+
+async function useTool(name: string, tool: Tool, words: readonly string[]): Promise<number> {
+  const command = describe(name, tool.summary, tool.options).usage(`${tool.usage} [options]`);
+  command.argument('[words...]').parse([...words], { from: 'user' });
+  return withUsage(name, () =>
+    tool.run(command.args, readOptions(tool.options, givenTo(command), process.env)),
+  );
+}
+
+/** The texts of the command line by flag. */
+function givenTo(command: Command): Record<string, string[] | undefined> {
+  const given = command.opts<Record<string, string[] | undefined>>();
+  return Object.fromEntries(
+    command.options.map(option => [option.long?.slice(2) ?? '', given[option.attributeName()]]),
+  );
+}
+
+async function withUsage(name: string, work: () => Promise<number>): Promise<number> {
+  try {
+    return await work();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`${error.message}\nSee "nauti ${component.name} --help".\n`);
+    process.stderr.write(`${error.message}\nSee "nauti ${name} --help".\n`);
     return usageExit;
   }
 }
 
-/** The command line of a component, made from the description of its options. */
-function describe(component: Component): Command {
-  const command = new Command(`nauti ${component.name}`)
-    .description(component.summary)
-    .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : usageExit))
-    .addHelpText('after', `\n${component.help.trim()}\n`);
-  const all: OptionSet = { ...component.options, ...processOptions };
-  for (const option of Object.values(all)) addOption(command, option);
+/** A command line, made from the description of its options. */
+function describe(name: string, summary: string, options: OptionSet): Command {
+  const command = new Command(`nauti ${name}`)
+    .description(summary)
+    .exitOverride(error => process.exit(error.exitCode === 0 ? 0 : usageExit));
+  for (const option of Object.values(options)) addOption(command, option);
   return command;
 }
 

@@ -44,27 +44,54 @@ export function candidatesOf(service: Service): Candidate[] {
   return candidates;
 }
 
+/** One step of the choice: what it kept, and why. */
+export interface Choice {
+  readonly rule: string;
+  readonly kept: readonly Candidate[];
+}
+
 /**
- * The endpoints that the service's own name answers, in this order of rules:
+ * How the endpoints that the service's own name answers are chosen, in this order of rules:
  * 1. a cluster with weight 0 is drained;
  * 2. only the best (lowest) priority that has a ready endpoint is used;
  * 3. with `preferClose`: those of the asking topology zone in the asking cluster, else those of the asking cluster,
  *    else those of the zone elsewhere, else all.
  */
+export function choiceSteps(
+  candidates: readonly Candidate[],
+  preferClose: boolean,
+  locality: Locality,
+): readonly Choice[] {
+  const undrained = candidates.filter(candidate => candidate.weight > 0);
+  let best = Number.POSITIVE_INFINITY;
+  for (const { priority } of undrained) best = Math.min(best, priority);
+  const first = undrained.filter(candidate => candidate.priority === best);
+  const steps = [
+    { rule: 'weight 0 is drained', kept: undrained },
+    { rule: `priority ${best} is the best that is ready`, kept: first },
+  ];
+  return preferClose ? [...steps, closest(first, locality)] : steps;
+}
+
+function closest(chosen: readonly Candidate[], { cluster, zone }: Locality): Choice {
+  const inCluster = chosen.filter(candidate => candidate.cluster === cluster);
+  const isInZone = (candidate: Candidate) => zone !== undefined && candidate.endpoint.zone === zone;
+  const nearer = [
+    { rule: `in topology zone ${zone} of cluster ${cluster}`, kept: inCluster.filter(isInZone) },
+    { rule: `in cluster ${cluster}`, kept: inCluster },
+    { rule: `in topology zone ${zone}`, kept: chosen.filter(isInZone) },
+  ];
+  const found = nearer.find(({ kept }) => kept.length > 0);
+  return found
+    ? { rule: `near is preferred: ${found.rule}`, kept: found.kept }
+    : { rule: 'near is preferred, but nothing near is ready', kept: chosen };
+}
+
+/** The endpoints that the service's own name answers. */
 export function chooseEndpoints(
   candidates: readonly Candidate[],
   preferClose: boolean,
   locality: Locality,
 ): readonly Candidate[] {
-  let chosen = candidates.filter(candidate => candidate.weight > 0);
-  const best = chosen.reduce((lowest, candidate) => Math.min(lowest, candidate.priority), Infinity);
-  chosen = chosen.filter(candidate => candidate.priority === best);
-  if (!preferClose) return chosen;
-  const inCluster = chosen.filter(candidate => candidate.cluster === locality.cluster);
-  const isInZone = (candidate: Candidate) =>
-    locality.zone !== undefined && candidate.endpoint.zone === locality.zone;
-  for (const nearer of [inCluster.filter(isInZone), inCluster, chosen.filter(isInZone)]) {
-    if (nearer.length > 0) return nearer;
-  }
-  return chosen;
+  return choiceSteps(candidates, preferClose, locality).at(-1)?.kept ?? candidates;
 }

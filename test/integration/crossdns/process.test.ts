@@ -97,6 +97,21 @@ describe('the crossdns process', function () {
     expect(zone.stderr).to.contain('Cannot use --zone as it must be a zone such as');
   });
 
+  it('explains an answer', () => {
+    const run = (...words: string[]) =>
+      spawnSync(
+        process.execPath,
+        [program, 'crossdns', 'explain', ...words, '--source', examples, '--cluster-id', 'cluster1'],
+        { encoding: 'utf8' },
+      );
+    const { status, stdout, stderr } = run('nginx-svc.default.svc.hyperos.local');
+    expect({ status, stderr }).to.eql({ status: 0, stderr: '' });
+    expect(stdout).to.contain('cluster cluster1, IPv4, 2 ready, 1 not ready').and.contain('IN A 10.114.0.10');
+    expect(run('nginx-svc.default.svc.hyperos.local', 'SRV').stdout).to.contain('IN SRV 0 1 80 ');
+    expect(run().status).to.equal(2);
+    expect(run('a.b', 'NONSENSE').stderr).to.contain('the type must be A, AAAA');
+  });
+
   it('fails where its address is taken', async () => {
     const server = await start();
     const second = spawnSync(
