@@ -24,7 +24,8 @@ export interface Outgoing {
 
 /** A peer that vanished is noticed after this and ten probes of 1 s. */
 const keepAliveProbeMs = 10_000;
-const maxIdleConnections = 8;
+/** As many as a component has workers: a connection more costs little, one less a TLS handshake for each request. */
+const maxIdleConnections = 64;
 
 /**
  * HTTP/1.1 to one API server: pooled connections, credentials, and the mapping of every failure to a KubeError.

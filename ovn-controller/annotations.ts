@@ -15,21 +15,42 @@ const nicType = 'veth-pair';
  * the gateway pod has no routes, as it is where they lead.
  */
 export function annotationsOf(network: Network, assignment: Assignment): Record<string, string> {
-  const joined = (texts: readonly string[]) => texts.join(',');
+  const { cidr, gateway, routes } = sharedTexts(network);
+  return {
+    [podAnnotations.ipAddress]: assignment.addresses.map(formatAddress).join(','),
+    [podAnnotations.macAddress]: assignment.mac,
+    [podAnnotations.cidr]: cidr,
+    [podAnnotations.gateway]: gateway,
+    [podAnnotations.logicalSwitch]: logicalSwitch,
+    [podAnnotations.podNicType]: nicType,
+    ...(assignment.gateway ? {} : { [podAnnotations.routes]: routes }),
+    [podAnnotations.allocated]: 'true',
+  };
+}
+
+interface SharedTexts {
+  readonly cidr: string;
+  readonly gateway: string;
+  readonly routes: string;
+}
+
+const sharedByNetwork = new WeakMap<Network, SharedTexts>();
+
+/** What all pods of a network have in common: made once, as printing addresses is a good part of the work on a pod. */
+function sharedTexts(network: Network): SharedTexts {
+  const known = sharedByNetwork.get(network);
+  if (known !== undefined) return known;
   const routes = network.map(({ global, gateway }) => ({
     dst: formatCidr(global),
     gw: formatAddress(gateway),
   }));
-  return {
-    [podAnnotations.ipAddress]: joined(assignment.addresses.map(formatAddress)),
-    [podAnnotations.macAddress]: assignment.mac,
-    [podAnnotations.cidr]: joined(network.map(({ cidr }) => formatCidr(cidr))),
-    [podAnnotations.gateway]: joined(network.map(({ gateway }) => formatAddress(gateway))),
-    [podAnnotations.logicalSwitch]: logicalSwitch,
-    [podAnnotations.podNicType]: nicType,
-    ...(assignment.gateway ? {} : { [podAnnotations.routes]: JSON.stringify(routes) }),
-    [podAnnotations.allocated]: 'true',
+  const made = {
+    cidr: network.map(({ cidr }) => formatCidr(cidr)).join(','),
+    gateway: network.map(({ gateway }) => formatAddress(gateway)).join(','),
+    routes: JSON.stringify(routes),
   };
+  sharedByNetwork.set(network, made);
+  return made;
 }
 
 /** Whether a pod shows exactly these; others than ours are not looked at. */

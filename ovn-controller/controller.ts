@@ -56,6 +56,7 @@ export class OvnController {
     this.#metrics = controllerMetrics(registry, () => ({
       book: this.#isLeading ? this.#ports.book : undefined,
       refused: this.#ports.refused,
+      queueDepth: this.#isLeading ? this.#ports.depth + this.#annotations.depth : 0,
       isOvnFollowed: northbound.isFollowing,
     }));
     const shared = { client, log, metrics: registry };

@@ -19,6 +19,8 @@ export interface Measured {
   readonly book: AddressBook | undefined;
   /** Pods that have no address, and should. */
   readonly refused: number;
+  /** Pods that wait for a port, or for their annotations to be written. */
+  readonly queueDepth: number;
   /** Whether the northbound database is followed. */
   readonly isOvnFollowed: boolean;
 }
@@ -47,6 +49,14 @@ export function controllerMetrics(registry: Registry, measured: () => Measured):
     registers,
     collect() {
       this.set(measured().refused);
+    },
+  });
+  new Gauge({
+    name: `${prefix}queue_depth`,
+    help: 'Pods that wait for a port, or for their annotations to be written.',
+    registers,
+    collect() {
+      this.set(measured().queueDepth);
     },
   });
   new Gauge({
