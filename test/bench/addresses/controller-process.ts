@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { until } from '../../../lab/until.ts';
+import { freePort } from '../../../ovsdb-client/testing/programs.ts';
+
+/** An ovn-controller as a process of its own, as it runs in a cluster. */
+export class ControllerProcess {
+  readonly #child: ChildProcess;
+  readonly #port: number;
+  #log = '';
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child;
+    this.#port = port;
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#log = (this.#log + text).slice(-100_000);
+    });
+  }
+
+  /** @param args flags besides those of logging and probes. */
+  static async start(args: readonly string[]): Promise<ControllerProcess> {
+    const port = await freePort();
+    const cli = fileURLToPath(new URL('../../../cli/nauti.ts', import.meta.url));
+    const child = spawn(
+      process.execPath,
+      [cli, 'ovn-controller', '--http-listen', `127.0.0.1:${port}`, ...args],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    return new ControllerProcess(child, port);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** The end of what it logged. */
+  get log(): string {
+    return this.#log;
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  async leading(timeout = 30_000): Promise<void> {
+    await until(() => this.#log.includes('took the switch over'), {
+      what: 'the controller leading',
+      timeout,
+      interval: 2,
+      detail: () => this.#log,
+    });
+  }
+
+  /** The value of a metric, summed over its labels that match. */
+  async metric(name: string, labels = ''): Promise<number> {
+    const text = await (await fetch(`http://127.0.0.1:${this.#port}/metrics`)).text();
+    return text
+      .split('\n')
+      .filter(line => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)) && line.includes(labels))
+      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (!this.isRunning) return;
+    const ended = once(this.#child, 'close');
+    this.#child.kill(signal);
+    await ended;
+  }
+}
