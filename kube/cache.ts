@@ -5,8 +5,9 @@ import type { Resource } from '../api/resource.ts';
 import type { Logger } from '../process/log.ts';
 import { Backoff } from './backoff.ts';
 import type { KubeClient } from './client.ts';
-import { KubeError, transportReasons } from './error.ts';
+import { KubeError } from './error.ts';
 import { type KubeMetrics, kubeMetrics } from './metrics.ts';
+import { restartReason } from './restart-reason.ts';
 import { SliceOfTime } from './slice-of-time.ts';
 import { type Change, type Indexes, View } from './view.ts';
 import { type WatchFrame, watch } from './watch.ts';
@@ -185,7 +186,7 @@ export class ObjectCache<P> {
   #failed(error: unknown): number | undefined {
     const known = error instanceof KubeError ? error : undefined;
     const listing = this.#resumeAt === undefined;
-    const reason = restartReason(known);
+    const reason = restartReason(error);
     if (listing) {
       if (known?.status === 410) this.#expiries++;
       this.#log.warn({ err: error }, 'cannot list, trying again');
@@ -325,18 +326,4 @@ function keyOf(object: KubeObject): string | undefined {
   const { name, namespace } = object?.metadata ?? {};
   if (typeof name !== 'string' || name === '') return undefined;
   return objectKey(typeof namespace === 'string' ? namespace : undefined, name);
-}
-
-/** Why a watch ended, as its metric says it. */
-function restartReason(error: KubeError | undefined): string {
-  if (error === undefined) return 'failed';
-  if (error.status === 410 || error.status === 400 || isFromTheFuture(error)) return 'expired';
-  if (error.reason === transportReasons.timeout) return 'stalled';
-  if (error.reason === transportReasons.invalid) return 'malformed';
-  return error.status === 0 ? 'broken' : 'refused';
-}
-
-/** A version that the server has not reached: its etcd was restored from a backup. */
-function isFromTheFuture(error: KubeError): boolean {
-  return error.status === 504 && JSON.stringify(error.details ?? '').includes('ResourceVersionTooLarge');
 }

@@ -4,8 +4,10 @@ import type { KubeObject } from '../api/meta.ts';
 import { apiVersion, type Resource } from '../api/resource.ts';
 import { type Logger, silentLogger } from '../process/log.ts';
 import type { ClusterAccess } from './access.ts';
-import { errorOfAnswer, KubeError, transportReasons } from './error.ts';
+import { asObject, asPage, invalidAnswer } from './answer.ts';
+import { errorOfAnswer, KubeError } from './error.ts';
 import { type KubeMetrics, kubeMetrics } from './metrics.ts';
+import { type ListOptions, type Page, readPages } from './pages.ts';
 import {
   collectionPath,
   type ObjectReference,
@@ -19,6 +21,7 @@ import { ensureTerm } from './term.ts';
 import { describe, type Outgoing, readBody, Transport } from './transport.ts';
 
 export { KubeError } from './error.ts';
+export type { ListOptions, Page } from './pages.ts';
 export type { ObjectReference } from './path.ts';
 
 export interface KubeRequest {
@@ -31,22 +34,6 @@ export interface KubeRequest {
   /** `application/json` where it is not given. */
   readonly contentType?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-export interface ListOptions {
-  /** All namespaces where it is not given. */
-  readonly namespace?: string | undefined;
-  readonly labelSelector?: string | undefined;
-  readonly fieldSelector?: string | undefined;
-  /** Most objects in a page; pages are smaller where objects are large. Infinity asks for one page. */
-  readonly limit?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Items lack `apiVersion` and `kind` for built-in types: the API leaves them out in lists. */
-export interface Page {
-  readonly items: KubeObject[];
-  readonly resourceVersion: string;
 }
 
 export interface WriteOptions {
@@ -79,11 +66,6 @@ const requestTimeoutMs = 30_000;
 /** A page of the largest objects that etcd takes (1.5 MB each) may be long; more than this is not a list. */
 const maxBodyBytes = 256 * 1024 * 1024;
 const maxErrorBytes = 1024 * 1024;
-const firstPageLimit = 50;
-const defaultPageLimit = 500;
-/** Parsing this much blocks the event loop for some 3 ms. */
-const pageTargetBytes = 512 * 1024;
-
 /**
  * The verbs of the Kubernetes API on plain JSON objects.
  *
@@ -132,38 +114,12 @@ export class KubeClient {
    *
    * @throws KubeError with status 410 where reading took so long that the moment is forgotten: begin again.
    */
-  async *listPages(resource: Resource, options: ListOptions = {}): AsyncGenerator<Page, void, undefined> {
-    const { namespace, labelSelector, fieldSelector, limit: most = defaultPageLimit } = options;
-    const path = collectionPath(resource, namespace);
-    const left = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
-    const fetch = (limit: number, token?: string) => {
-      const query = {
-        ...{ labelSelector, fieldSelector, continue: token },
-        limit: Number.isFinite(limit) ? limit : undefined,
-      };
-      const page = this.#exchange({ method: 'GET', path, query, signal }).then(answer => ({
-        ...asPage(answer.value, path),
-        bytes: answer.bytes,
-      }));
-      page.catch(() => undefined); // It is awaited below, or nobody wants it any more.
-      return page;
-    };
-    // While a page is being worked on, the server already makes the next one.
-    let next = fetch(Number.isFinite(most) ? Math.min(most, firstPageLimit) : most);
-    try {
-      for (;;) {
-        const { items, resourceVersion, token, bytes } = await next;
-        if (token !== undefined) {
-          const fitting = Math.round((pageTargetBytes * items.length) / Math.max(bytes, 1));
-          next = fetch(Math.min(most, Math.max(10, fitting)), token);
-        }
-        yield { items, resourceVersion };
-        if (token === undefined) return;
-      }
-    } finally {
-      left.abort();
-    }
+  listPages(resource: Resource, options: ListOptions = {}): AsyncGenerator<Page, void, undefined> {
+    const path = collectionPath(resource, options.namespace);
+    return readPages(options, async (query, signal) => {
+      const { value, bytes } = await this.#exchange({ method: 'GET', path, query, signal });
+      return { ...asPage(value, path), bytes };
+    });
   }
 
   /** @throws KubeError 409 `AlreadyExists` where it exists. */
@@ -344,42 +300,6 @@ function isNotFound(error: unknown): boolean {
   return error instanceof KubeError && error.status === 404;
 }
 
-function invalidAnswer(what: string, status: number, must: string, cause?: unknown): KubeError {
-  const message = `Cannot ${what} as the answer must be ${must}`;
-  return new KubeError(message, { status, reason: transportReasons.invalid }, { cause });
-}
-
 function withType(resource: Resource, object: KubeObject): KubeObject {
   return { ...object, apiVersion: apiVersion(resource), kind: resource.kind };
-}
-
-/** Whether a value has what every object of the API has: a metadata object. */
-export function isKubeObject(value: unknown): value is KubeObject {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'metadata' in value &&
-    typeof value.metadata === 'object' &&
-    value.metadata !== null
-  );
-}
-
-function asObject(value: unknown, path: string): KubeObject {
-  if (!isKubeObject(value)) throw invalidAnswer(`read ${path}`, 200, 'an object with metadata');
-  return value;
-}
-
-function asPage(value: unknown, path: string): Page & { token: string | undefined } {
-  const list = value as { metadata?: Record<string, unknown> | null; items?: unknown } | null | undefined;
-  const version = list?.metadata?.resourceVersion;
-  const items = list?.items ?? []; // An empty list may be null in Go's JSON.
-  if (typeof version !== 'string' || !Array.isArray(items)) {
-    throw invalidAnswer(`list ${path}`, 200, 'a list with metadata.resourceVersion');
-  }
-  const token = list?.metadata?.continue;
-  return {
-    items: items as KubeObject[],
-    resourceVersion: version,
-    token: typeof token === 'string' && token !== '' ? token : undefined,
-  };
 }

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { KubeObject } from '../api/meta.ts';
 import type { Resource } from '../api/resource.ts';
-import { isKubeObject, type KubeClient } from './client.ts';
+import { isKubeObject } from './answer.ts';
+import type { KubeClient } from './client.ts';
 import { errorOfStatus, KubeError, transportReasons } from './error.ts';
 import { LineSplitter, LineTooLong } from './lines.ts';
 import { collectionPath } from './path.ts';
