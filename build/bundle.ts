@@ -98,6 +98,7 @@ const pathsOfWorkers = `globalThis.__bundlerPathsOverrides ??= {${Object.keys(wo
  */
 const takenLate: Readonly<Record<string, readonly string[]>> = {
   '@kubernetes/client-node': ['KubeConfig'],
+  ioredis: ['Redis'],
   'prom-client': ['collectDefaultMetrics'],
 };
 

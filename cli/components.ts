@@ -24,6 +24,10 @@ export const components: Readonly<Record<string, Entry>> = {
     load: async () => (await import('../crossdns/main.ts')).crossdns,
     tools: { explain: async () => (await import('../crossdns/explaincommand.ts')).explainTool as Tool },
   },
+  'dns-publish': {
+    summary: 'keeps what crossdns answers from in Redis, for servers without access to an API server',
+    load: async () => (await import('../crossdns/publish-main.ts')).dnsPublish,
+  },
   hub: {
     summary: 'who may join, which CIDR a cluster has, who is alive',
     load: async () => (await import('../hub/main.ts')).hub,

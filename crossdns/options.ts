@@ -104,7 +104,8 @@ export const options = {
   source: {
     flag: 'source',
     placeholder: 'SOURCE',
-    description: 'where services come from: "kubernetes", or the path of a directory with manifests',
+    description:
+      'where services come from: "kubernetes", the path of a directory with manifests, or redis://… that "nauti dns-publish" writes (by the environment where it has a password)',
     parser: path,
     default: 'kubernetes',
     repeatable: true,
