@@ -34,6 +34,16 @@ describe('WorkQueue', () => {
     expect(queue.depth).to.equal(0);
   });
 
+  it('gives what can be taken at once, and nothing where only an active key is wanted again', async () => {
+    queue.add('a');
+    queue.add('b');
+    expect([queue.takeReady(), queue.takeReady(), queue.takeReady()]).to.deep.equal(['a', 'b', undefined]);
+    queue.add('a');
+    expect([queue.depth, queue.takeReady()]).to.deep.equal([1, undefined]);
+    queue.done('a');
+    expect(queue.takeReady()).to.equal('a');
+  });
+
   it('wakes one taker for each key', async () => {
     const taken = [take(), take(), take()];
     queue.add('a');

@@ -114,13 +114,20 @@ export class WorkQueue {
         if (this.#ready.size > 0) this.#wakeOne(); // The arrival that woke this taker is another's.
         throw signal.reason;
       }
-      for (const key of this.#ready) {
-        this.#ready.delete(key);
-        this.#active.add(key);
-        return key;
-      }
+      const key = this.takeReady();
+      if (key !== undefined) return key;
       await this.#arrival(signal);
     }
+  }
+
+  /** As {@link take}, but undefined where every key is active, delayed or unwanted: for workers that take several. */
+  takeReady(): string | undefined {
+    for (const key of this.#ready) {
+      this.#ready.delete(key);
+      this.#active.add(key);
+      return key;
+    }
+    return undefined;
   }
 
   /** The work on a key is over. */

@@ -163,7 +163,11 @@ export class PortController {
     const keys = [await this.#queue.take(signal)];
     const gathering = this.#wroteAt + gatherMs - performance.now();
     if (gathering > 0) await sleep(gathering, undefined, { signal }).catch(() => {}); // Aborted: nothing is lost.
-    while (keys.length < this.#groupSize && this.#queue.depth > 0) keys.push(await this.#queue.take(signal));
+    while (keys.length < this.#groupSize) {
+      const key = this.#queue.takeReady();
+      if (key === undefined) break;
+      keys.push(key);
+    }
     try {
       await this.#reconcile(keys, signal);
       for (const key of keys) this.#queue.forget(key);
