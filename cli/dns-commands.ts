@@ -20,6 +20,10 @@ interface EnableFlags extends DnsFlags {
 
 const systemNamespace = 'kube-system';
 const crossdnsService = 'nauti-crossdns';
+/** A ConfigMap comes to a pod within a minute, and CoreDNS looks for a changed Corefile every 30 s. */
+const whenSeen = `Where the Corefile has "reload", as most have, the cluster's DNS sees it within two minutes. At once:
+  kubectl -n kube-system rollout restart deployment/coredns
+`;
 
 /** `kubectl nauti dns enable|disable`: the cluster's own DNS forwards the zones to crossdns, or no longer. */
 export function dnsCommand(): Command {
@@ -62,6 +66,7 @@ async function change(
       if (flags.dryRun === undefined) await write(client, found.get(change.configMap), change);
       process.stdout.write(`${flags.dryRun ? 'would change' : 'changed'} ${describe(change)}\n`);
     }
+    if (changes.length > 0 && flags.dryRun === undefined) process.stdout.write(whenSeen);
   } finally {
     client.close();
   }

@@ -1,10 +1,9 @@
 /** Installs Nauti into clusters of the lab as its users would: by its charts and by `kubectl nauti`. */
 import { join } from 'node:path';
-import { clustersetZone, componentNamespace, defaultZone, shareNamespace } from '../api/names.ts';
+import { componentNamespace, shareNamespace } from '../api/names.ts';
 import { checkout } from '../lab/tools.ts';
 import { until } from '../lab/until.ts';
 import type { Cluster } from './cluster.ts';
-import { forwardZones } from './corefile.ts';
 import type { NautiImage } from './image.ts';
 import { kubectlNauti } from './kubectl-nauti.ts';
 
@@ -67,22 +66,8 @@ async function createJoinToken(hub: Cluster, id: string): Promise<string> {
 
 /** Lets the cluster's CoreDNS forward both zones to crossdns. */
 export async function forwardClusterDns(cluster: Cluster): Promise<void> {
-  const before = JSON.parse(
-    await cluster.kubectl(['get', 'configmap', 'coredns', '-n', 'kube-system', '-o', 'json']),
-  ) as { data: { Corefile: string } };
-  const after = forwardZones(before.data.Corefile, [defaultZone, clustersetZone], crossdnsAddress);
-  if (after === before.data.Corefile) return;
-  const patch = JSON.stringify({ data: { Corefile: after } });
-  await cluster.kubectl([
-    'patch',
-    'configmap',
-    'coredns',
-    '-n',
-    'kube-system',
-    '--type=merge',
-    '--patch',
-    patch,
-  ]);
+  const said = await kubectlNauti(cluster, ['dns', 'enable']);
+  if (said.startsWith('nothing to change')) return;
   // CoreDNS would see it by itself, but only a minute later.
   await cluster.kubectl(['rollout', 'restart', 'deployment/coredns', '-n', 'kube-system']);
   await cluster.rolledOut('kube-system', ['coredns']);

@@ -13,11 +13,11 @@ async function linkPlugin(): Promise<void> {
   await symlink(target, link);
 }
 
-/** What `kubectl nauti …` prints on the hub. It is in no log, as it may be a token. */
-export async function kubectlNauti(hub: Cluster, args: readonly string[]): Promise<string> {
+/** What `kubectl nauti …` prints in a cluster. It is in no log, as it may be a token. */
+export async function kubectlNauti(cluster: Cluster, args: readonly string[]): Promise<string> {
   await linkPlugin();
   return run(toolPath('kubectl'), ['nauti', ...args], {
-    env: { KUBECONFIG: hub.kubeconfig, PATH: [toolDirectory, process.env.PATH].join(delimiter) },
-    signal: hub.signal,
+    env: { KUBECONFIG: cluster.kubeconfig, PATH: [toolDirectory, process.env.PATH].join(delimiter) },
+    signal: cluster.signal,
   });
 }

@@ -20,7 +20,7 @@ const runBy: Readonly<Record<string, RegExp>> = {
   'the demo, a step of the gate': /^npm run demo$/,
   here: /^npm exec nauti -- crossdns /,
   'the demo, which installs the charts with these values': /^helm install nauti helm\/nauti /,
-  'the demo, for each cluster': /^kubectl nauti token create cluster1$/,
+  'the demo, for each cluster': /^kubectl nauti (token create cluster1|dns enable)$/,
 };
 
 describe('README.md', () => {
