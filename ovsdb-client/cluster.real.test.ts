@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { OvsdbClient } from './client.ts';
+import { type ClientState, OvsdbClient } from './client.ts';
 import { OutcomeUnknownError } from './errors.ts';
 import type { OVNNorthboundDatabase } from './generated/ovn-northbound.ts';
 import { type Cluster, startCluster } from './testing/ovsdb-server.ts';
@@ -12,19 +12,29 @@ const transactions = 10_000;
 const kills = 6;
 const workers = 40;
 
+/** Does something again until its outcome is known. A busy machine elects leaders without anybody being killed. */
+async function untilKnown<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof OutcomeUnknownError)) throw error;
+    }
+  }
+}
+
 /** How often each switch is in the database. */
 async function countSwitches(client: OvsdbClient<DB>): Promise<Map<string, number>> {
   const transaction = new Transaction<DB>();
   const selection = transaction.select('Logical_Switch', [], ['name']);
+  const result = await untilKnown(() => client.transact(transaction));
   const counts = new Map<string, number>();
-  for (const { name } of (await client.transact(transaction)).rows(selection)) {
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
+  for (const { name } of result.rows(selection)) counts.set(name, (counts.get(name) ?? 0) + 1);
   return counts;
 }
 
 describe('a cluster of three real ovsdb-servers', function () {
-  this.timeout(120_000);
+  this.timeout(200_000);
   let cluster: Cluster;
 
   before(async () => {
@@ -58,7 +68,14 @@ describe('a cluster of three real ovsdb-servers', function () {
   });
 
   it(`commits each of ${transactions} transactions once, or says that it cannot know, over ${kills} kills of the leader`, async () => {
-    await using client = connect();
+    let connectionsLost = 0;
+    let isReady = false;
+    await using client = connect({
+      onState: ({ state }: ClientState) => {
+        if (isReady && state !== 'ready') connectionsLost++;
+        isReady = state === 'ready';
+      },
+    });
     await using watcher = connect();
     const switches = watcher.monitor({ Logical_Switch: { columns: ['name'] } });
     await switches.synced();
@@ -82,7 +99,7 @@ describe('a cluster of three real ovsdb-servers', function () {
     const killer = async () => {
       for (let kill = 1; kill <= kills; kill++) {
         const due = (kill * transactions) / (kills + 1);
-        await eventually('the transactions going on', () => outcomes.size >= due, 60_000);
+        await eventually('the transactions going on', () => outcomes.size >= due, 150_000);
         const leader = await cluster.leader();
         await leader.kill();
         await cluster.leader();
@@ -99,8 +116,12 @@ describe('a cluster of three real ovsdb-servers', function () {
     expect(wrong).to.deep.equal([]);
     const unknown = [...outcomes.values()].filter(outcome => outcome === 'unknown').length;
     expect(outcomes.size).to.equal(transactions);
-    expect(unknown).to.be.at.most(kills * workers);
-    process.stdout.write(`      ${transactions - unknown} done, ${unknown} unknown\n`);
+    // Only what was under way when a connection ended may be unknown.
+    expect(connectionsLost).to.be.at.least(kills);
+    expect(unknown).to.be.at.most(connectionsLost * workers);
+    process.stdout.write(
+      `      ${transactions - unknown} done, ${unknown} unknown, ${connectionsLost} connections lost\n`,
+    );
 
     const seen = () =>
       [...switches.replica.table('Logical_Switch').values()]
@@ -121,13 +142,11 @@ describe('a cluster of three real ovsdb-servers', function () {
     const leader = await cluster.leader();
     leader.signal('SIGSTOP');
     try {
-      const insert = async () => {
+      await untilKnown(() => {
         const transaction = new Transaction<DB>();
         transaction.insert('Logical_Switch', { name: 'while it stalls' });
-        await client.transact(transaction);
-      };
-      await insert().catch((error: unknown) => expect(error).to.be.instanceOf(OutcomeUnknownError));
-      await insert();
+        return client.transact(transaction);
+      });
       const state = client.state;
       expect(state.state === 'ready' && state.endpoint).to.not.deep.equal(leader.endpoint);
     } finally {
