@@ -104,9 +104,9 @@ function exported(
       exportedAnnotations: asked.exportedAnnotations,
       ...steering,
     },
-    slices: slices.flatMap(({ name, text }) => {
-      const published = publishedText(text, addresses, spec.publishNotReadyAddresses);
-      return published === undefined ? [] : [{ name, text: published }];
+    slices: slices.flatMap(slice => {
+      const published = publishedText(slice, addresses, spec.publishNotReadyAddresses);
+      return published === undefined ? [] : [{ name: slice.name, text: published }];
     }),
   };
 }

@@ -3,6 +3,7 @@ import { type KubeObject, objectKey, splitKey } from '../api/meta.ts';
 import {
   endpointSlices,
   namespaces,
+  pods,
   type Resource,
   serviceExports,
   serviceImports,
@@ -13,7 +14,14 @@ import type { KubeClient } from '../kube/client.ts';
 import type { Logger } from '../process/log.ts';
 import { ChangeTimes, changeTime } from './change-times.ts';
 import { type ExportPlan, planExport } from './export-plan.ts';
-import type { AddressStrategy } from './published-addresses.ts';
+import { type AddressStrategy, podAddresses } from './published-addresses.ts';
+import {
+  type AddressedPod,
+  podsOf,
+  readAddressedPod,
+  samePodAddresses,
+  secondaryAddresses,
+} from './secondary-addresses.ts';
 import { type ImportedSlice, readLocalSlice, type SourceSlice } from './slice-views.ts';
 import {
   canonicalText,
@@ -27,11 +35,14 @@ import {
   type SourceService,
 } from './views.ts';
 
+export type PublishedAddresses = 'pod' | 'secondary';
+
 export interface LocalViewOptions {
   readonly client: KubeClient;
   readonly clusterId: string;
   readonly localNamespace: string;
-  readonly addresses: AddressStrategy;
+  /** Which addresses of the pods the other clusters are told. */
+  readonly addresses: PublishedAddresses;
   readonly log: Logger;
   readonly metrics?: Registry | undefined;
 }
@@ -47,6 +58,8 @@ export class LocalView {
   readonly imports: ObjectCache<ImportView>;
   /** Whether objects can be created in a namespace that exists. */
   readonly namespaces: ObjectCache<boolean>;
+  /** Those with a secondary address, where that is what is published. */
+  readonly pods: ObjectCache<AddressedPod> | undefined;
   readonly #addresses: AddressStrategy;
   readonly #changes = new ChangeTimes();
   /** Why an object cannot be read, by plural and key. */
@@ -56,9 +69,18 @@ export class LocalView {
     this.client = client;
     this.clusterId = clusterId;
     this.localNamespace = localNamespace;
-    this.#addresses = addresses;
     const common = { client, log, metrics };
     const watched = log.child({ side: 'local' });
+    this.pods =
+      addresses === 'pod'
+        ? undefined
+        : new ObjectCache({
+            ...common,
+            resource: pods,
+            project: readAddressedPod,
+            unchanged: samePodAddresses,
+          });
+    this.#addresses = this.pods === undefined ? podAddresses : secondaryAddresses(key => this.pods?.get(key));
     this.exports = new ObjectCache({
       ...common,
       resource: serviceExports,
@@ -80,6 +102,7 @@ export class LocalView {
         service: slice => (slice.kind === 'source' ? [slice.service] : []),
         imported: slice => (slice.kind === 'imported' ? [slice.service] : []),
         namespace: slice => (slice.kind === 'imported' ? [splitKey(slice.service).namespace ?? ''] : []),
+        ...(this.pods === undefined ? {} : { pod: podsOfSlice }),
       },
       unchanged: sameSlice,
     });
@@ -105,6 +128,7 @@ export class LocalView {
       this.slices,
       this.imports,
       this.namespaces,
+      ...(this.pods === undefined ? [] : [this.pods]),
     ] as ObjectCache<unknown>[];
   }
 
@@ -137,6 +161,12 @@ export class LocalView {
     });
   }
 
+  /** Slices of Services that a pod is behind; none where the pods' secondary addresses are not published. */
+  slicesOfPod(pod: string): readonly SourceSlice[] {
+    if (this.pods === undefined) return [];
+    return this.slices.byIndex('pod', pod).filter(slice => slice.kind === 'source');
+  }
+
   importedSlices(service: string): readonly ImportedSlice[] {
     return this.slices.byIndex('imported', service).filter(slice => slice.kind === 'imported');
   }
@@ -163,6 +193,12 @@ export class LocalView {
       const seen = this.slices.hasSynced ? Date.now() : undefined;
       const time = after?.kind === 'source' ? changeTime(trigger, former, seen) : undefined;
       this.#changes.note(objectId(endpointSlices, key), time);
+    });
+    this.pods?.subscribe(({ key }) => {
+      if (!this.pods?.hasSynced) return;
+      for (const { namespace, name } of this.slicesOfPod(key)) {
+        this.#changes.note(objectId(endpointSlices, objectKey(namespace, name)), Date.now());
+      }
     });
     const noteSight = (resource: Resource, cache: ObjectCache<unknown>) =>
       cache.subscribe(({ key, after }) => {
@@ -194,6 +230,10 @@ export class LocalView {
       }
     };
   }
+}
+
+function podsOfSlice(slice: SourceSlice | ImportedSlice): readonly string[] {
+  return slice.kind === 'source' ? podsOf(slice.namespace, slice.text) : [];
 }
 
 function objectId(resource: Resource, key: string): string {

@@ -6,7 +6,6 @@ import { defineComponent } from '../process/component.ts';
 import { openHub } from './hub-membership.ts';
 import { LocalView } from './local-view.ts';
 import { options } from './options.ts';
-import { podAddresses } from './published-addresses.ts';
 import { Syncer } from './syncer.ts';
 
 /** The Lease by which the replicas choose the one that writes. */
@@ -25,8 +24,8 @@ Example, with kubeconfigs instead of a join token:
   async run(given, { log, signal, probes, metrics }) {
     const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
     const client = new KubeClient(access, { log, metrics });
-    const { clusterId, localNamespace, clusterSetIp, concurrency } = given;
-    const local = new LocalView({ client, clusterId, localNamespace, addresses: podAddresses, log, metrics });
+    const { clusterId, localNamespace, addresses, clusterSetIp, concurrency } = given;
+    const local = new LocalView({ client, clusterId, localNamespace, addresses, log, metrics });
     const syncer = new Syncer({ local, clusterSetIp, concurrency, log, metrics });
     probes.ready('views', () => syncer.waitsFor ?? true);
 

@@ -68,8 +68,9 @@ export const options = {
   addresses: {
     flag: 'addresses',
     placeholder: 'WHICH',
-    description: 'which addresses of the pods the other clusters are told',
-    parser: oneOf('pod'),
+    description:
+      'which addresses of the pods the other clusters are told: those that the Services have, for clusters whose pods reach each other, or those on the secondary network',
+    parser: oneOf('pod', 'secondary'),
     default: 'pod',
   },
   clusterSetIp: {

@@ -1,13 +1,13 @@
 import { readSliceText, sliceText } from './slice-content.ts';
 
 /**
- * Which address of its endpoints a cluster tells the others: takes the text of a slice as Kubernetes has it, and gives
- * the text of the slice to publish. Endpoints that have no such address are left out.
+ * Which address of its endpoints a cluster tells the others: takes a slice as Kubernetes has it, and gives the text of
+ * the slice to publish. Endpoints that have no such address are left out.
  */
-export type AddressStrategy = (text: string) => string;
+export type AddressStrategy = (slice: { readonly namespace: string; readonly text: string }) => string;
 
 /** `addresses: pod`, for clusters whose pods reach each other: the addresses of the slice itself. */
-export const podAddresses: AddressStrategy = text => text;
+export const podAddresses: AddressStrategy = ({ text }) => text;
 
 /**
  * What is published of a slice of an exported Service; undefined for a slice of names instead of addresses, which
@@ -17,12 +17,12 @@ export const podAddresses: AddressStrategy = text => text;
  * ready = publishNotReadyAddresses, or serving and not terminating.
  */
 export function publishedText(
-  text: string,
+  slice: { readonly namespace: string; readonly text: string },
   addresses: AddressStrategy,
   publishNotReadyAddresses: boolean,
 ): string | undefined {
-  if (text.startsWith('{"addressType":"FQDN"')) return undefined;
-  const published = addresses(text);
+  if (slice.text.startsWith('{"addressType":"FQDN"')) return undefined;
+  const published = addresses(slice);
   // Inside of a JSON text's strings quotes are escaped: only the conditions themselves can look like this.
   const suspect = publishNotReadyAddresses ? '"ready":false' : '"terminating":true';
   return published.includes(suspect) ? withReadiness(published, publishNotReadyAddresses) : published;

@@ -39,6 +39,9 @@ export function followLocal(
         ifExported(slice);
       }
     }),
+    local.pods?.subscribe(({ key }) => {
+      for (const { service } of local.slicesOfPod(key)) ifExported(service);
+    }) ?? (() => {}),
     local.imports.subscribe(({ key }) => listener.toImport(key)),
     local.namespaces.subscribe(({ key }) => {
       for (const service of servicesOfNamespace(local, hub(), key)) listener.toImport(service);

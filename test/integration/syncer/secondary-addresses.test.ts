@@ -1,0 +1,90 @@
+import { expect } from 'chai';
+import { pods } from '../../../api/resource.ts';
+import { type ClusterSet, type RunningSyncer, sharedClusterSet, startSyncer } from './cluster-set.ts';
+import {
+  addressesOf,
+  endpoint,
+  eventually,
+  exportService,
+  makeNamespace,
+  makeService,
+  writeSlice,
+} from './objects.ts';
+
+describe('a syncer that publishes secondary addresses', function () {
+  this.timeout(60_000);
+  const ns = 'secondary';
+  let set: ClusterSet;
+  let syncers: RunningSyncer[] = [];
+
+  before(async function () {
+    this.timeout(180_000);
+    set = await sharedClusterSet();
+    syncers = [startSyncer(set.cluster1, { addresses: 'secondary' }), startSyncer(set.cluster2)];
+    await Promise.all([makeNamespace(set.cluster1.client, ns), makeNamespace(set.cluster2.client, ns)]);
+  });
+  after(async () => {
+    const stopped = await Promise.allSettled(syncers.map(syncer => syncer.stop()));
+    for (const result of stopped) if (result.status === 'rejected') throw result.reason;
+  });
+
+  async function makePod(name: string): Promise<string> {
+    const pod = await set.cluster1.client.create(pods, {
+      metadata: { namespace: ns, name },
+      spec: { containers: [{ name: 'main', image: 'none' }] },
+    });
+    return pod.metadata.uid ?? '';
+  }
+
+  /** As ovn-controller does. */
+  async function give(name: string, address: string | null): Promise<void> {
+    const allocated = address === null ? null : 'true';
+    await set.cluster1.client.patch(
+      pods,
+      { namespace: ns, name },
+      {
+        contentType: 'application/merge-patch+json',
+        body: {
+          metadata: {
+            annotations: { 'nauti.io/ip_address': address, 'nauti.io/allocated': allocated },
+          },
+        },
+      },
+    );
+  }
+
+  const answered = () => addressesOf(set.cluster2.client, ns, 'web');
+
+  it('follows the address of a pod, and never gives one that is another pod’s', async () => {
+    const { client } = set.cluster1;
+    await makeService(client, ns, 'web');
+    const uids = [await makePod('web-0'), await makePod('web-1')];
+    await writeSlice(client, ns, 'web', 'web-abc', {
+      endpoints: uids.map((uid, i) => ({
+        ...endpoint(`10.1.9.${i}`),
+        targetRef: { kind: 'Pod', namespace: ns, name: `web-${i}`, uid },
+      })),
+    });
+    await give('web-0', '10.113.0.10');
+    await exportService(client, ns, 'web');
+    await eventually('the address of the pod that has one', answered, ['10.113.0.10']);
+    await give('web-1', '10.113.0.11');
+    await eventually('the other address too', answered, ['10.113.0.10', '10.113.0.11']);
+    await give('web-1', '10.113.0.12');
+    await eventually('the new address', answered, ['10.113.0.10', '10.113.0.12']);
+    await give('web-0', null);
+    await eventually('the address being gone', answered, ['10.113.0.12']);
+
+    // Another pod takes the name; the slice still means the earlier one.
+    await client.request({
+      method: 'DELETE',
+      path: `/api/v1/namespaces/${ns}/pods/web-1`,
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0 },
+    });
+    await eventually('nothing being left', answered, []);
+    expect(await makePod('web-1')).to.not.equal(uids[1]);
+    await give('web-1', '10.113.0.13');
+    await give('web-0', '10.113.0.14');
+    await eventually('only the pod that is meant', answered, ['10.113.0.14']);
+  });
+});
