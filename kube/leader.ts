@@ -155,7 +155,7 @@ class Seat {
       await this.#options.client.update(
         leases,
         { ...held, spec: released(readLease(held), new Date()) },
-        { signal: AbortSignal.timeout(this.#times.retryMs) },
+        { signal: AbortSignal.timeout(Math.ceil(this.#times.retryMs)) },
       );
     } catch (error) {
       if (!isLostRace(error)) this.#log.info({ err: error }, 'cannot give the lease back, it ends by itself');
@@ -165,7 +165,7 @@ class Seat {
   /** Takes or renews the lease. @returns undefined where it is ours, else how long it still binds us, in milliseconds. */
   async #attempt(until: AbortSignal): Promise<number | undefined> {
     // A connection that hangs leaves time for a second attempt on another one.
-    const signal = AbortSignal.any([until, AbortSignal.timeout(this.#times.renewDeadlineMs / 2)]);
+    const signal = AbortSignal.any([until, AbortSignal.timeout(Math.ceil(this.#times.renewDeadlineMs / 2))]);
     const { client, namespace, name, identity } = this.#options;
     const { leaseDurationMs } = this.#times;
     if (this.#held !== undefined) {

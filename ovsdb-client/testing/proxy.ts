@@ -1,4 +1,4 @@
-/** Stands between a client and a real server: refuses methods, stalls, and cuts connections. */
+/** Stands between a client and a real server: refuses methods, answers in its place, stalls, and cuts connections. */
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import type { Endpoint } from '../endpoint.ts';
 import { FrameScanner } from '../json-frames.ts';
@@ -14,7 +14,9 @@ export class OvsdbProxy implements AsyncDisposable {
   /** Connections so far. */
   connections = 0;
   /** Calls back before a request of the client is passed on. */
-  onRequest: (method: string) => void = () => {};
+  onRequest: (method: string, params: readonly unknown[]) => void = () => {};
+  /** Answers a request itself where it gives a result: the server does not get it. */
+  answer: (method: string, params: readonly unknown[]) => unknown = () => undefined;
 
   constructor(target: Endpoint) {
     this.#target = target;
@@ -71,11 +73,14 @@ export class OvsdbProxy implements AsyncDisposable {
   }
 
   #pass(frame: Buffer, { client, upstream }: { readonly client: Socket; readonly upstream: Socket }): void {
-    const { method, id } = JSON.parse(frame.toString()) as { method?: string; id?: unknown };
-    if (method !== undefined) this.onRequest(method);
+    const request = JSON.parse(frame.toString()) as { method?: string; id?: unknown; params?: unknown[] };
+    const { method, id, params = [] } = request;
+    if (method !== undefined) this.onRequest(method, params);
     // The callback may have cut the connection.
     if (client.destroyed) return;
-    if (method === undefined || !this.refused.has(method)) upstream.write(frame);
+    const result = method === undefined ? undefined : this.answer(method, params);
+    if (result !== undefined) client.write(JSON.stringify({ id, result, error: null }));
+    else if (method === undefined || !this.refused.has(method)) upstream.write(frame);
     else client.write(JSON.stringify({ id, result: null, error: { error: 'unknown method' } }));
   }
 }

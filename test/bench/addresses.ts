@@ -17,9 +17,9 @@ import { until } from '../../lab/until.ts';
 import { formatEndpoint } from '../../ovsdb-client/endpoint.ts';
 import { silentLogger } from '../../process/log.ts';
 import { installCrds } from '../integration/install-crds.ts';
+import { ControllerProcess } from '../integration/ovn-controller/controller-process.ts';
+import { findFaults } from '../integration/ovn-controller/find-faults.ts';
 import { type Ovn, ovnVersions, startOvn } from '../integration/ovn-controller/ovn.ts';
-import { ControllerProcess } from './addresses/controller-process.ts';
-import { findFaults } from './addresses/duplicates.ts';
 import { processesWith, usageOf } from './addresses/process-usage.ts';
 
 const counts = process.argv.slice(2).map(Number);

@@ -2,6 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Endpoint, type OvsdbClient, Transaction } from 'ovsdb-client';
+import type { OVNNorthboundDatabase } from 'ovsdb-client/ovn-northbound';
 import { Registry } from 'prom-client';
 import type { KubeObject } from '../../../api/meta.ts';
 import { namespaces, pods } from '../../../api/resource.ts';
@@ -11,12 +13,14 @@ import { KubeClient } from '../../../kube/client.ts';
 import { type ControlPlane, startControlPlane } from '../../../lab/control-plane.ts';
 import { until } from '../../../lab/until.ts';
 import { OvnController, type OvnControllerOptions } from '../../../ovn-controller/controller.ts';
+import type { NetworkMode } from '../../../ovn-controller/network.ts';
 import { fixedNetwork } from '../../../ovn-controller/network-source.ts';
 import { Northbound } from '../../../ovn-controller/northbound.ts';
 import { OvsdbProxy } from '../../../ovsdb-client/testing/proxy.ts';
 import { type Logger, silentLogger } from '../../../process/log.ts';
 import { installCrds } from '../install-crds.ts';
 import { FaultProxy } from '../kube/fault-proxy.ts';
+import { findFaults, type PortFacts } from './find-faults.ts';
 import { type Ovn, startOvn } from './ovn.ts';
 
 export const systemNamespace = 'nauti-system';
@@ -54,14 +58,18 @@ export class World implements AsyncDisposable {
     options: Partial<OvnControllerOptions> & {
       readonly cidrs?: readonly string[];
       readonly globals?: readonly string[];
+      readonly mode?: NetworkMode;
+      /** Instead of the one database that there is, behind a proxy. */
+      readonly endpoints?: readonly Endpoint[];
     } = {},
   ): Promise<RunningController> {
-    const { cidrs = ['10.113.0.0/16'], globals = ['10.112.0.0/12', 'fd00:10::/32'], ...more } = options;
+    const { cidrs = ['10.113.0.0/16'], globals = ['10.112.0.0/12', 'fd00:10::/32'], ...rest } = options;
+    const { mode, endpoints, ...more } = rest;
     const ovnProxy = new OvsdbProxy(this.ovn.northbound.endpoint);
     const apiProxy = await FaultProxy.start(this.plane.kubeconfig);
     const client = new KubeClient(apiProxy.access);
     const northbound = new Northbound({
-      endpoints: [await ovnProxy.listen()],
+      endpoints: endpoints ?? [await ovnProxy.listen()],
       backoffMs: { first: 10, last: 50 },
       probeIntervalMs: 500,
     });
@@ -70,7 +78,7 @@ export class World implements AsyncDisposable {
     const controller = new OvnController({
       client,
       northbound,
-      source: fixedNetwork(parse(cidrs), parse(globals), undefined),
+      source: fixedNetwork(parse(cidrs), parse(globals), mode),
       identity: `test-${this.#running.size}`,
       namespace: systemNamespace,
       gatewayServiceAccount: gatewayAccount,
@@ -186,9 +194,50 @@ export class World implements AsyncDisposable {
   }
 
   async deleteAllPods(): Promise<void> {
-    for (const { metadata } of (await this.allPods()).values()) {
-      await this.deletePod(metadata.namespace ?? '', metadata.name ?? '');
+    const spaces = new Set([...(await this.allPods()).values()].map(({ metadata }) => metadata.namespace));
+    for (const namespace of spaces) {
+      await this.admin.request({
+        method: 'DELETE',
+        path: `/api/v1/namespaces/${namespace}/pods`,
+        body: { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0 },
+      });
     }
+  }
+
+  /** Makes pods `pod-0`…, 32 at once. @param onCreated is called when another one is there. */
+  async createPods(namespace: string, count: number, onCreated: (sofar: number) => void = () => {}) {
+    let [next, made] = [0, 0];
+    const create = async () => {
+      while (next < count) {
+        await this.createPod(namespace, `pod-${next++}`);
+        onCreated(++made);
+      }
+    };
+    await Promise.all(Array.from({ length: 32 }, create));
+  }
+
+  /** All ports of OVN. */
+  async ports(nb: OvsdbClient<OVNNorthboundDatabase> = this.ovn.nb): Promise<readonly PortFacts[]> {
+    const transaction = new Transaction<OVNNorthboundDatabase>();
+    const ports = transaction.select('Logical_Switch_Port', [], ['name', 'addresses']);
+    return (await nb.transact(transaction)).rows(ports);
+  }
+
+  /** Waits until all pods have what they should have, and nothing else is in OVN. @returns the pods. */
+  async settled(count: number, timeout = 20_000, nb?: OvsdbClient<OVNNorthboundDatabase>) {
+    let faults: readonly string[] = [];
+    return await until(
+      async () => {
+        const all = await this.allPods();
+        faults = findFaults(all, await this.ports(nb));
+        return all.size === count && faults.length === 0 && all;
+      },
+      {
+        what: `${count} pods and their ports being right`,
+        timeout,
+        detail: () => `${faults.length} faults: ${faults.slice(0, 5).join('; ')}`,
+      },
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -23,9 +23,13 @@ export class ControllerProcess {
     const port = await freePort();
     const cli = fileURLToPath(new URL('../../../cli/nauti.ts', import.meta.url));
     const child = spawn(
-      process.execPath,
-      [cli, 'ovn-controller', '--http-listen', `127.0.0.1:${port}`, ...args],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
+      'setpriv',
+      // The kernel ends it with this process, whatever ends that.
+      ['--pdeathsig', 'KILL', '--', process.execPath, cli, 'ovn-controller', ...args],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { PATH: process.env.PATH, NAUTI_HTTP_LISTEN: `127.0.0.1:${port}` },
+      },
     );
     return new ControllerProcess(child, port);
   }
@@ -50,6 +54,30 @@ export class ControllerProcess {
       interval: 2,
       detail: () => this.#log,
     });
+  }
+
+  /** Waits until it knows what a leader must know, whoever leads. */
+  async prepared(timeout = 30_000): Promise<void> {
+    await until(async () => (await this.readiness()) === 'ok\n', {
+      what: 'the controller being ready',
+      timeout,
+      interval: 20,
+      detail: () => this.#log,
+    });
+  }
+
+  /** What /readyz says; empty while it does not listen. */
+  readiness(): Promise<string> {
+    return fetch(`http://127.0.0.1:${this.#port}/readyz`).then(
+      answer => answer.text(),
+      () => '',
+    );
+  }
+
+  /** Resolves with its exit code when it has ended. */
+  async ended(): Promise<number | null> {
+    if (this.isRunning) await once(this.#child, 'close');
+    return this.#child.exitCode;
   }
 
   /** The value of a metric, summed over its labels that match. */
