@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Logger } from '../process/log.ts';
 import type { OptionValues } from '../process/options.ts';
+import type { SocketAddress } from '../process/parsers.ts';
 import type { Catalog } from './catalog.ts';
 import { CookieBaker, parseSecrets } from './cookie.ts';
 import type { DnsListener } from './listener.ts';
@@ -67,23 +68,40 @@ export class Answering {
     this.responder.queryLog.sample = settings.queryLog;
   }
 
-  /** @throws the socket's error where an address cannot be had. */
+  /** @throws the socket's error where an address cannot be had; then nothing listens. */
   async listen(reusePort: boolean): Promise<void> {
+    const syscalls = findSyscalls(this.#settings.udpIo, this.#log);
+    try {
+      for (const address of this.#settings.listen) await this.#listenOn(address, syscalls, reusePort);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async #listenOn(address: SocketAddress, syscalls: Syscalls | undefined, reusePort: boolean): Promise<void> {
     const { responder } = this;
     const log = this.#log;
-    const syscalls = findSyscalls(this.#settings.udpIo, log);
-    for (const address of this.#settings.listen) {
+    const limits = this.#tcpLimits;
+    const open = async (attempts: number): Promise<[DnsListener, TcpListener]> => {
       const udp = await listenUdp(address, { responder, log, syscalls, reusePort });
-      this.#listeners.push(udp);
-      const limits = this.#tcpLimits;
-      const tcp = await listenTcp(udp.address, { responder, limits, log, reusePort });
-      this.#listeners.push(tcp);
-      this.#tcp.push(tcp);
-      log.info(
-        { address: udp.address, zones: this.#settings.zone, batches: syscalls !== undefined },
-        'listening',
-      );
-    }
+      try {
+        return [udp, await listenTcp(udp.address, { responder, limits, log, reusePort })];
+      } catch (error) {
+        await udp.close();
+        // A port that the kernel has chosen for UDP may be another process's for TCP.
+        const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+        if (address.port !== 0 || !isTaken || attempts === 0) throw error;
+        return open(attempts - 1);
+      }
+    };
+    const [udp, tcp] = await open(10);
+    this.#listeners.push(udp, tcp);
+    this.#tcp.push(tcp);
+    log.info(
+      { address: udp.address, zones: this.#settings.zone, batches: syscalls !== undefined },
+      'listening',
+    );
   }
 
   /** Answers what was received, then ends. */

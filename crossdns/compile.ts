@@ -3,14 +3,16 @@
 import { addressBytes } from './address.ts';
 import type { Service } from './catalog.ts';
 import { type Candidate, candidatesOf, chooseEndpoints, type Locality } from './choose.ts';
-import { labelsToWire } from './name.ts';
-import { NameTable } from './nametable.ts';
-import { recordType } from './protocol.ts';
-import { addressRecord, RecordSet, record, srvData } from './recordset.ts';
+import { addressSets, NameBuilder, type ServiceAddress } from './namebuilder.ts';
+import type { NameTable } from './nametable.ts';
+import type { ImportRecord } from './records.ts';
+import type { RecordSet } from './recordset.ts';
 
 /** What exists at one name. A name without any record set is an empty non-terminal. */
 export interface Node {
   readonly sets: readonly RecordSet[];
+  /** SRV records of the name, made when they are first asked for; undefined where there are none. */
+  readonly services?: RecordSet | undefined;
 }
 
 /**
@@ -44,24 +46,86 @@ export function existsIn(service: Service, form: ZoneForm): boolean {
   return imported !== undefined && (imported.type === 'ClusterSetIP' || service.hasReadyEndpoint);
 }
 
+/**
+ * Compiles the addresses of the service's own name, which is what nearly all clients ask for. All else is made when it
+ * is asked for: a service of ten endpoints has fifteen names, and 30 KB of records.
+ */
 export function compileService(service: Service, options: CompileOptions): CompiledService {
-  const names = new NameBuilder(service, options);
+  const { form, ttl } = options;
   const imported = service.import;
-  if (options.form === 'mcs' && imported?.type === 'ClusterSetIP') {
-    const addresses = imported.ips.map(addressBytes);
-    names.addAddresses([], addresses);
-    names.addServices(
-      [],
-      imported.ports.map(port => ({ ...port, host: [], priority: 0, weight: 1, addresses })),
-    );
-    return names.build();
+  if (form === 'mcs' && imported?.type === 'ClusterSetIP') {
+    const sets = addressSets(ttl, imported.ips.map(addressBytes));
+    return new Compiled(sets, () => importNames(service, imported, options));
   }
+  const sets = endpointAddresses(ttl, chosenOf(service, candidatesOf(service), options));
+  return new Compiled(sets, () => endpointNames(service, options));
+}
+
+/** One service in one zone; what is not of its addresses is made at the first question for it. */
+class Compiled implements CompiledService, Node {
+  readonly sets: readonly RecordSet[];
+  readonly #make: () => NameBuilder;
+  #names: NameBuilder | undefined;
+
+  constructor(sets: readonly RecordSet[], make: () => NameBuilder) {
+    this.sets = sets;
+    this.#make = make;
+  }
+
+  get apex(): Node {
+    return this;
+  }
+
+  get services(): RecordSet | undefined {
+    return this.#all.services;
+  }
+
+  get below(): NameTable<Node> {
+    return this.#all.below;
+  }
+
+  get #all(): NameBuilder {
+    this.#names ??= this.#make();
+    return this.#names;
+  }
+}
+
+/** The names of a service that answers the addresses of its import. */
+function importNames(service: Service, { ports, ips }: ImportRecord, options: CompileOptions): NameBuilder {
+  const names = new NameBuilder(service, options);
+  const addresses = ips.map(addressBytes);
+  names.addServices(
+    [],
+    ports.map(port => ({ ...port, host: [], priority: 0, weight: 1, addresses })),
+  );
+  return names;
+}
+
+/** The names of a service that answers its ready endpoints. */
+function endpointNames(service: Service, options: CompileOptions): NameBuilder {
+  const names = new NameBuilder(service, options);
+  const { form, ttl } = options;
   const candidates = candidatesOf(service);
   const hosts = hostsOf(candidates);
-  addHostNames(names, hosts);
-  if (options.form === 'endpoints') addClusterNames(names, hosts);
-  addEndpoints(names, [], chooseHosts(hosts, candidates, imported?.preferClose ?? false, options.locality));
-  return names.build();
+  for (const { labels, addresses } of hosts) names.addAddresses(labels, addressSets(ttl, addresses));
+  if (form === 'endpoints') {
+    for (const [cluster, own] of Map.groupBy(hosts, host => host.cluster)) {
+      const labels = cluster.split('.');
+      const endpoints = own.flatMap(host => host.candidates);
+      names.addAddresses(labels, endpointAddresses(ttl, endpoints));
+      names.addServices(labels, servicesOf(own));
+    }
+  }
+  names.addServices([], servicesOf(hosts, new Set(chosenOf(service, candidates, options))));
+  return names;
+}
+
+function chosenOf(
+  service: Service,
+  candidates: readonly Candidate[],
+  { locality }: CompileOptions,
+): readonly Candidate[] {
+  return chooseEndpoints(candidates, service.import?.preferClose ?? false, locality);
 }
 
 /** The endpoints that share a host name in a cluster. */
@@ -76,12 +140,8 @@ interface Host {
 function hostsOf(candidates: readonly Candidate[]): Host[] {
   const hosts = new Map<string, Host>();
   for (const candidate of candidates) {
-    const { cluster, endpoint } = candidate;
-    const names =
-      endpoint.hostname === undefined
-        ? endpoint.addresses.map(address => ({ name: dashed(address), addresses: [address] }))
-        : [{ name: endpoint.hostname, addresses: endpoint.addresses }];
-    for (const { name, addresses } of names) {
+    const { cluster } = candidate;
+    for (const { name, addresses } of hostNames(candidate)) {
       const key = `${name}.${cluster}`;
       let host = hosts.get(key);
       if (host === undefined) {
@@ -95,178 +155,48 @@ function hostsOf(candidates: readonly Candidate[]): Host[] {
   return [...hosts.values()];
 }
 
+/** The name of an endpoint's host in its cluster, with its addresses; without a hostname each address has its own. */
+export function hostNames({
+  endpoint: { hostname, addresses },
+}: Pick<Candidate, 'endpoint'>): readonly { readonly name: string; readonly addresses: readonly string[] }[] {
+  if (hostname !== undefined) return [{ name: hostname, addresses }];
+  return addresses.map(address => ({ name: dashed(address), addresses: [address] }));
+}
+
 /** `10.1.2.3` → `10-1-2-3`, `fd00::1` → `fd00--1`; a label neither begins nor ends with a dash. */
 function dashed(address: string): string {
   return address.toLowerCase().replaceAll(/[.:]/g, '-').replace(/^-/, '0-').replace(/-$/, '-0');
 }
 
-function chooseHosts(
-  hosts: readonly Host[],
-  candidates: readonly Candidate[],
-  preferClose: boolean,
-  locality: Locality,
-): Host[] {
-  const chosen = new Set(chooseEndpoints(candidates, preferClose, locality));
-  const kept: Host[] = [];
-  for (const host of hosts) {
-    const own = host.candidates.filter(candidate => chosen.has(candidate));
-    if (own.length > 0) kept.push({ ...host, candidates: own });
-  }
-  return kept;
-}
-
-function addHostNames(names: NameBuilder, hosts: readonly Host[]): void {
-  for (const host of hosts) names.addAddresses(host.labels, host.addresses);
-}
-
-function addClusterNames(names: NameBuilder, hosts: readonly Host[]): void {
-  const byCluster = Map.groupBy(hosts, host => host.cluster);
-  for (const [cluster, own] of byCluster) addEndpoints(names, cluster.split('.'), own);
-}
-
-/** Addresses and SRV records of the hosts at one name and its `_port._protocol` names. */
-function addEndpoints(names: NameBuilder, labels: readonly string[], hosts: readonly Host[]): void {
+/** Record sets of the addresses of endpoints, each address once, by the weight of its endpoint. */
+function endpointAddresses(ttl: number, candidates: readonly Candidate[]): RecordSet[] {
   const addresses: Uint8Array[] = [];
   const weights: number[] = [];
   const seen = new Set<string>();
-  for (const host of hosts) {
-    for (const { endpoint, weight } of host.candidates) {
-      for (const text of endpoint.addresses) {
-        const address = addressBytes(text);
-        const key = address.toString();
-        if (seen.has(key)) continue;
-        seen.add(key);
-        addresses.push(address);
-        weights.push(weight);
-      }
-    }
-  }
-  names.addAddresses(labels, addresses, weights);
-  names.addServices(
-    labels,
-    hosts.flatMap(host =>
-      host.candidates.flatMap(({ ports, priority, weight }) =>
-        ports.map(port => ({
-          ...port,
-          host: host.labels,
-          priority,
-          weight,
-          addresses: host.addresses,
-        })),
-      ),
-    ),
-  );
-}
-
-/** One SRV record to be. */
-interface ServiceAddress {
-  readonly name: string;
-  readonly protocol: string;
-  readonly port: number;
-  readonly host: readonly string[];
-  readonly priority: number;
-  readonly weight: number;
-  readonly addresses: readonly Uint8Array[];
-}
-
-class NameBuilder {
-  readonly #options: CompileOptions;
-  readonly #suffix: Uint8Array;
-  readonly #apex: RecordSet[] = [];
-  readonly #below = new NameTable<{ sets: RecordSet[] }>();
-  /** Glue by target, so that records of one target share it by identity. */
-  readonly #glue = new Map<string, Uint8Array>();
-
-  constructor(service: Service, options: CompileOptions) {
-    this.#options = options;
-    this.#suffix = Buffer.concat([wire([service.name, service.namespace, 'svc']), options.zone]);
-  }
-
-  build(): CompiledService {
-    return { apex: { sets: this.#apex }, below: this.#below };
-  }
-
-  addAddresses(
-    labels: readonly string[],
-    addresses: readonly Uint8Array[],
-    weights?: readonly number[],
-  ): void {
-    for (const [type, size] of [
-      [recordType.A, 4],
-      [recordType.AAAA, 16],
-    ] as const) {
-      const indexes = addresses.flatMap((address, i) => (address.length === size ? [i] : []));
-      if (indexes.length === 0) continue;
-      const records = indexes.map(i => addressRecord(this.#options.ttl, addresses[i] as Uint8Array));
-      this.#add(labels, new RecordSet(type, records, weights && indexes.map(i => weights[i] ?? 1)));
-    }
-  }
-
-  /** SRV records at `_port._protocol` for named ports, and one a distinct target and port at the name itself. */
-  addServices(labels: readonly string[], services: readonly ServiceAddress[]): void {
-    const named = Map.groupBy(
-      services.filter(service => service.name !== ''),
-      service => `_${service.name}._${service.protocol}`,
-    );
-    for (const [name, group] of named) this.#addSrv([...name.split('.'), ...labels], group);
-    if (services.length > 0) this.#addSrv(labels, services);
-  }
-
-  #addSrv(labels: readonly string[], services: readonly ServiceAddress[]): void {
-    const records: Uint8Array[] = [];
-    const weights: number[] = [];
-    const glue: Uint8Array[] = [];
-    const seen = new Set<string>();
-    for (const service of services) {
-      const key = `${service.port} ${service.host.join('.')}`;
+  for (const { endpoint, weight } of candidates) {
+    for (const text of endpoint.addresses) {
+      const address = addressBytes(text);
+      const key = address.toString();
       if (seen.has(key)) continue;
       seen.add(key);
-      const target = Buffer.concat([wire(service.host), this.#suffix]);
-      if (target.length > 255) continue;
-      const { priority, weight, port } = service;
-      records.push(record(recordType.SRV, this.#options.ttl, srvData(priority, weight, port, target)));
+      addresses.push(address);
       weights.push(weight);
-      glue.push(this.#glueOf(service));
     }
-    if (records.length > 0) this.#add(labels, new RecordSet(recordType.SRV, records, weights, glue));
   }
-
-  #glueOf(service: ServiceAddress): Uint8Array {
-    const key = service.host.join('.');
-    let glue = this.#glue.get(key);
-    if (glue === undefined) {
-      glue = Buffer.concat(service.addresses.map(address => addressRecord(this.#options.ttl, address)));
-      this.#glue.set(key, glue);
-    }
-    return glue;
-  }
-
-  /** Adds the set, and the names between it and the service, which exist with it (RFC 8020). */
-  #add(labels: readonly string[], set: RecordSet): void {
-    if (labels.length === 0) {
-      this.#apex.push(set);
-      return;
-    }
-    const name = labelsToWire(labels);
-    if (name === undefined || name.length + this.#suffix.length > 255) return;
-    this.#node(name).sets.push(set);
-    for (let i = 1; i < labels.length; i++) this.#node(wire(labels.slice(i)));
-  }
-
-  #node(name: Uint8Array): { sets: RecordSet[] } {
-    let node = this.#below.find(name);
-    if (node === undefined) {
-      node = { sets: [] };
-      this.#below.set(name, node);
-    }
-    return node;
-  }
+  return addressSets(ttl, addresses, weights);
 }
 
-function wire(labels: readonly string[]): Uint8Array {
-  const bytes = labelsToWire(labels);
-  if (bytes === undefined) throw new Error(`Cannot use ${labels.join('.')} as a name`);
-  return bytes;
+/** Hosts × ports, of all their endpoints or of those that are chosen. */
+function servicesOf(hosts: readonly Host[], chosen?: ReadonlySet<Candidate>): ServiceAddress[] {
+  const services: ServiceAddress[] = [];
+  for (const { labels, candidates, addresses } of hosts) {
+    for (const candidate of candidates) {
+      if (chosen !== undefined && !chosen.has(candidate)) continue;
+      const { ports, priority, weight } = candidate;
+      for (const port of ports) services.push({ ...port, host: labels, priority, weight, addresses });
+    }
+  }
+  return services;
 }
 
 function addDistinct(addresses: Uint8Array[], address: Uint8Array): void {

@@ -3,6 +3,7 @@
  * name (offset 12), so that they are the same in every answer.
  */
 
+import { concatOctets } from './octets.ts';
 import { recordClass, recordType } from './protocol.ts';
 
 /** Addresses of the targets of NS and SRV records, for the additional section. */
@@ -10,7 +11,7 @@ export interface Glue {
   /** Offset of the target's name in a record. */
   readonly nameOffset: number;
   /** Which target each record has; records of the same target carry the same number. */
-  readonly targets: Uint32Array;
+  readonly targets: readonly number[];
   /** The addresses of each target as records, each beginning with two octets for a pointer to the target's name. */
   readonly addresses: readonly Uint8Array[];
 }
@@ -18,21 +19,22 @@ export interface Glue {
 /** Octets before the data of a record whose owner is a pointer. */
 const dataOffset = 12;
 
+/** Small numbers are in plain arrays: a typed array is some 200 octets before it holds anything. */
 export class RecordSet {
   readonly type: number;
   /** The records, one after the other. */
   readonly bytes: Uint8Array;
   /** Where each record begins, and behind the last its end. */
-  readonly offsets: Uint32Array;
+  readonly offsets: readonly number[];
   readonly glue: Glue | undefined;
   /**
    * Behind which record each group ends, and the sum of the weights up to there. The records of a group have equal
    * weight; there is one group where all have.
    */
-  readonly groupEnds: Uint32Array;
-  readonly groupWeights: Float64Array;
+  readonly groupEnds: readonly number[];
+  readonly groupWeights: readonly number[];
   /** The record that comes first in the next answer, for each group. */
-  readonly next: Uint32Array;
+  readonly next: number[];
 
   constructor(
     type: number,
@@ -42,20 +44,18 @@ export class RecordSet {
   ) {
     this.type = type;
     const order = orderByWeight(records.length, weights);
-    this.offsets = new Uint32Array(records.length + 1);
-    let size = 0;
-    for (const [i, record] of order.entries()) {
-      size += records[record]?.length ?? 0;
-      this.offsets[i + 1] = size;
-    }
-    this.bytes = new Uint8Array(size);
-    for (const [i, record] of order.entries()) {
-      this.bytes.set(records[record] as Uint8Array, this.offsets[i] as number);
-    }
+    const [only] = records;
+    this.bytes =
+      records.length === 1 && only !== undefined
+        ? only
+        : concatOctets(...order.map(i => records[i] as Uint8Array));
+    const offsets = [0];
+    for (const i of order) offsets.push((offsets.at(-1) ?? 0) + (records[i]?.length ?? 0));
+    this.offsets = offsets;
     const groups = groupByWeight(order, weights);
-    this.groupEnds = Uint32Array.from(groups, group => group.end);
-    this.groupWeights = Float64Array.from(groups, group => group.weight);
-    this.next = Uint32Array.from(groups, (group, i) => {
+    this.groupEnds = groups.map(group => group.end);
+    this.groupWeights = groups.map(group => group.weight);
+    this.next = groups.map((group, i) => {
       const start = groups[i - 1]?.end ?? 0;
       return start + Math.floor(Math.random() * (group.end - start));
     });
@@ -101,7 +101,7 @@ function groupByWeight(
 /** Numbers the distinct glue of the records, by identity. */
 function indexGlue(order: readonly number[], glue: readonly Uint8Array[], nameOffset: number): Glue {
   const numbers = new Map<Uint8Array, number>();
-  const targets = Uint32Array.from(order, record => {
+  const targets = order.map(record => {
     const addresses = glue[record] as Uint8Array;
     const number = numbers.get(addresses) ?? numbers.size;
     numbers.set(addresses, number);

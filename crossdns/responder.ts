@@ -201,7 +201,8 @@ export class Responder implements Outcome {
     const set = findSet(node, type);
     if (set !== undefined) return this.#writer.positive(set);
     // One HINFO record that says why there are no others (RFC 8482 section 4.2).
-    if (type === recordType.ANY && node.sets.length > 0) return this.#writer.positive(zone.any);
+    if (type === recordType.ANY && (node.sets.length > 0 || node.services))
+      return this.#writer.positive(zone.any);
     return this.#writer.negative(rcode.NOERROR, zone);
   }
 
@@ -228,5 +229,5 @@ function findSet(node: Node, type: number): RecordSet | undefined {
     const set = sets[i] as RecordSet;
     if (set.type === type) return set;
   }
-  return undefined;
+  return type === recordType.SRV ? node.services : undefined;
 }

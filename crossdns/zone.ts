@@ -5,6 +5,7 @@ import { type CompiledService, compileService, type Node, type ZoneForm } from '
 import type { Query } from './message.ts';
 import { labelsToWire, nameToWire } from './name.ts';
 import { NameTable } from './nametable.ts';
+import { concatOctets } from './octets.ts';
 import { recordType } from './protocol.ts';
 import { addressRecord, RecordSet, record, textData } from './recordset.ts';
 import type { ServiceIndex } from './serviceindex.ts';
@@ -57,12 +58,12 @@ export class Zone {
     this.wire = wire;
     this.labelCount = options.name.split('.').length;
     this.#services = services;
-    const server = concat(labels('ns', 'dns'), wire);
+    const server = concatOctets(labels('ns', 'dns'), wire);
     this.soa = new RecordSet(recordType.SOA, [
       record(recordType.SOA, options.negativeTtl, soaData(server, wire, options.negativeTtl)),
     ]);
     this.any = new RecordSet(recordType.HINFO, [
-      record(recordType.HINFO, options.ttl, concat(textData('RFC8482'), textData(''))),
+      record(recordType.HINFO, options.ttl, concatOctets(textData('RFC8482'), textData(''))),
     ]);
     this.#apex = this.#addStaticNames(server);
   }
@@ -132,7 +133,7 @@ export class Zone {
     const version = record(recordType.TXT, schemaTtl, textData(schemaVersion));
     this.#static.set(labels('dns-version'), { sets: [new RecordSet(recordType.TXT, [version])] });
     const ns = record(recordType.NS, ttl, server);
-    return { sets: [this.soa, new RecordSet(recordType.NS, [ns], undefined, [concat(...addresses)])] };
+    return { sets: [this.soa, new RecordSet(recordType.NS, [ns], undefined, [concatOctets(...addresses)])] };
   }
 }
 
@@ -142,7 +143,7 @@ function soaData(server: Uint8Array, zone: Uint8Array, negativeTtl: number): Uin
   const [serial, refresh, retry, expire] = [Math.floor(Date.now() / 1000), 7200, 1800, 86_400];
   for (const [i, value] of [serial, refresh, retry, expire, negativeTtl].entries())
     view.setUint32(i * 4, value);
-  return concat(server, labels('hostmaster'), zone, numbers);
+  return concatOctets(server, labels('hostmaster'), zone, numbers);
 }
 
 /** Whether the label at `at` is `svc`. */
@@ -152,15 +153,4 @@ function isSvc(name: Uint8Array, at: number): boolean {
 
 function labels(...texts: string[]): Uint8Array {
   return labelsToWire(texts) ?? new Uint8Array();
-}
-
-/** Into a buffer of its own, so that offsets into it are offsets into its memory. */
-function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
