@@ -36,6 +36,14 @@ export const components: Readonly<Record<string, Entry>> = {
     summary: 'gives every pod an address and a logical switch port in OVN',
     load: async () => (await import('../ovn-controller/main.ts')).ovnController,
   },
+  'ovn-certificate': {
+    summary: "gets a certificate for a client or server of OVN's databases, and renews it in time",
+    load: async () => (await import('../ovn-pki/certificate-main.ts')).ovnCertificate,
+  },
+  'ovn-pki': {
+    summary: "signs the certificates by which OVN's databases and their clients know each other",
+    load: async () => (await import('../ovn-pki/main.ts')).ovnPki,
+  },
   syncer: {
     summary: 'exports Services to the hub and imports those of the other clusters',
     load: async () => (await import('../syncer/main.ts')).syncer,

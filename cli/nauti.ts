@@ -5,6 +5,8 @@ import { components, type Tool } from './components.ts';
 
 /** Exit code for a command line that could not be used. */
 const usageExit = 2;
+/** How long a process whose work is over may live on for its last writes, in milliseconds. */
+const lastWordsMs = 1_000;
 
 const program = new Command('nauti')
   .description('Multi-cluster service discovery, DNS and secondary network for Kubernetes.')
@@ -28,6 +30,8 @@ for (const [name, entry] of Object.entries(components)) {
 }
 
 await program.parseAsync();
+// What failed may have left a socket open: a process that does not work any more ends, and is started anew.
+setTimeout(() => process.exit(), lastWordsMs).unref();
 
 async function start(component: Component, words: readonly string[]): Promise<number> {
   const { name, summary, help } = component;

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -130,6 +130,20 @@ describe('the crossdns process', function () {
     );
     expect(second.status).to.equal(1);
     expect(second.stderr).to.contain('EADDRINUSE');
+  });
+
+  it('ends where only TCP cannot be had, though UDP can', async () => {
+    const other = createServer();
+    await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as AddressInfo;
+    const args = ['crossdns', '--source', examples, '--cluster-id', 'c1', '--listen', `127.0.0.1:${port}`];
+    const { status, stderr } = spawnSync(process.execPath, [program, ...args], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    await new Promise(resolve => other.close(resolve));
+    expect(status).to.equal(1);
+    expect(stderr).to.contain('EADDRINUSE');
   });
 
   it('answers by several processes on one port, starts one again that ended, and stops all', async () => {
