@@ -20,6 +20,14 @@ export const secrets = define('', 'v1', 'Secret', 'secrets');
 export const configMaps = define('', 'v1', 'ConfigMap', 'configmaps');
 export const serviceAccounts = define('', 'v1', 'ServiceAccount', 'serviceaccounts');
 export const deployments = define('apps', 'v1', 'Deployment', 'deployments');
+export const daemonSets = define('apps', 'v1', 'DaemonSet', 'daemonsets');
+export const certificateSigningRequests = define(
+  'certificates.k8s.io',
+  'v1',
+  'CertificateSigningRequest',
+  'certificatesigningrequests',
+  false,
+);
 export const endpointSlices = define('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices');
 export const leases = define('coordination.k8s.io', 'v1', 'Lease', 'leases');
 export const events = define('events.k8s.io', 'v1', 'Event', 'events');

@@ -1,0 +1,52 @@
+/** What is read of a CertificateSigningRequest (certificates.k8s.io/v1). */
+import type { KubeObject } from '../api/meta.ts';
+import { type CertificateKind, kindOfSigner } from './certificate-kind.ts';
+import type { Requester } from './request-policy.ts';
+
+export interface SigningRequest {
+  readonly kind: CertificateKind;
+  readonly requester: Requester;
+  /** PEM; whatever the client has sent. */
+  readonly request: string;
+  readonly isApproved: boolean;
+  /** It has its certificate, or has been denied, or has failed: nothing more happens. */
+  readonly isSettled: boolean;
+}
+
+/** Undefined where another signer is asked. */
+export function readSigningRequest(object: KubeObject): SigningRequest | undefined {
+  const spec = object.spec as Record<string, unknown>;
+  const kind = kindOfSigner(String(spec.signerName));
+  if (kind === undefined) return undefined;
+  const extra = spec.extra as Record<string, readonly string[]> | undefined;
+  const nodes = extra?.['authentication.kubernetes.io/node-name'] ?? [];
+  const status = object.status as
+    | { readonly certificate?: string; readonly conditions?: readonly { readonly type: string }[] }
+    | undefined;
+  const conditions = (status?.conditions ?? []).map(({ type }) => type);
+  return {
+    kind,
+    requester: { username: String(spec.username), nodeName: nodes.length === 1 ? nodes[0] : undefined },
+    request: Buffer.from(String(spec.request), 'base64').toString(),
+    isApproved: conditions.includes('Approved'),
+    isSettled:
+      status?.certificate !== undefined || conditions.includes('Denied') || conditions.includes('Failed'),
+  };
+}
+
+/** The object with one more condition, for its subresource `approval` or `status`. */
+export function withCondition(
+  object: KubeObject,
+  type: 'Approved' | 'Denied' | 'Failed',
+  reason: string,
+  message: string,
+): KubeObject {
+  const status = (object.status ?? {}) as { readonly conditions?: readonly object[] };
+  const condition = { type, status: 'True', reason, message };
+  return { ...object, status: { ...status, conditions: [...(status.conditions ?? []), condition] } };
+}
+
+export function withCertificate(object: KubeObject, pem: string): KubeObject {
+  const status = (object.status ?? {}) as object;
+  return { ...object, status: { ...status, certificate: Buffer.from(pem).toString('base64') } };
+}
