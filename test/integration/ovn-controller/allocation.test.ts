@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import { Transaction } from 'ovsdb-client';
 import type { OVNNorthboundDatabase } from 'ovsdb-client/ovn-northbound';
-import type { KubeObject } from '../../../api/meta.ts';
-import { events, namespaces, pods } from '../../../api/resource.ts';
+import { namespaces } from '../../../api/resource.ts';
 import { until } from '../../../lab/until.ts';
 import { ovnVersions } from './ovn.ts';
 import { gatewayAccount, startWorld, systemNamespace, type World } from './world.ts';
@@ -39,31 +38,6 @@ describe('ovn-controller gives addresses', function () {
         `${row.addresses.join()} | ${row.port_security.join()} | ${[...row.external_ids].sort().join(' ')}`,
       ]),
     );
-  }
-
-  async function pod(namespace: string, name: string): Promise<KubeObject> {
-    const found = await world.admin.get(pods, { namespace, name });
-    if (found === undefined) throw new Error('no such pod');
-    return found;
-  }
-
-  async function eventsOf(name: string): Promise<string[]> {
-    const found: string[] = [];
-    for await (const { items } of world.admin.listPages(events)) {
-      for (const { regarding, reason, note } of items as (KubeObject & {
-        regarding: { name: string };
-        reason: string;
-        note: string;
-      })[]) {
-        if (regarding.name === name) found.push(`${reason}: ${note}`);
-      }
-    }
-    return found;
-  }
-
-  function condition(object: KubeObject): string | undefined {
-    const { conditions = [] } = (object.status ?? {}) as { conditions?: { type: string; reason?: string }[] };
-    return conditions.find(({ type }) => type === 'nauti.io/SecondaryAddress')?.reason;
   }
 
   it('annotations, port and port binding of a pod, by the contract', async () => {
@@ -151,13 +125,13 @@ describe('ovn-controller gives addresses', function () {
       /^0a:58:0a:71:00:01 10\.113\.0\.1 \| 0a:58:0a:71:00:01 \|/,
     );
     expect((await world.allocated(namespace, 'impostor'))['nauti.io/ip_address']).to.not.equal('10.113.0.1');
-    await until(async () => (await eventsOf('impostor')).join().startsWith('NotTheGateway'), {
+    await until(async () => (await world.eventsOf('impostor')).join().startsWith('NotTheGateway'), {
       what: 'the event',
       timeout: 5_000,
     });
 
     await world.createPod(systemNamespace, 'gateway-2', { metadata, spec });
-    await until(async () => condition(await pod(systemNamespace, 'gateway-2')) === 'GatewayTaken', {
+    await until(async () => (await world.refusalOf(systemNamespace, 'gateway-2')) === 'GatewayTaken', {
       what: 'the condition',
       timeout: 5_000,
     });
@@ -165,7 +139,7 @@ describe('ovn-controller gives addresses', function () {
     expect((await world.allocated(systemNamespace, 'gateway-2'))['nauti.io/ip_address']).to.equal(
       '10.113.0.1',
     );
-    await until(async () => condition(await pod(systemNamespace, 'gateway-2')) === undefined, {
+    await until(async () => (await world.refusalOf(systemNamespace, 'gateway-2')) === undefined, {
       what: 'the condition going',
       timeout: 5_000,
     });
@@ -187,12 +161,13 @@ describe('ovn-controller gives addresses', function () {
       ['outside', 'InvalidAddressRequest', 'must be in 10.113.0.0/16: current value is 10.99.0.1'],
       ['nonsense', 'InvalidAddressRequest', 'current value is "$(reboot)"'],
     ] as const) {
-      await until(async () => condition(await pod(namespace, name)) === reason, {
+      await until(async () => (await world.refusalOf(namespace, name)) === reason, {
         what: `the condition of ${name}`,
         timeout: 5_000,
       });
       await until(
-        async () => (await eventsOf(name)).some(text => text.startsWith(reason) && text.includes(words)),
+        async () =>
+          (await world.eventsOf(name)).some(text => text.startsWith(reason) && text.includes(words)),
         {
           what: `the event of ${name}`,
           timeout: 5_000,
@@ -233,7 +208,7 @@ describe('ovn-controller gives addresses', function () {
     }
     for (const name of ['done', 'evicted', 'forced', 'stuck']) await world.allocated(namespace, name);
     for (const name of ['new-1', 'new-2', 'new-3', 'new-4']) await world.createPod(namespace, name);
-    await until(async () => condition(await pod(namespace, 'new-4')) === 'AddressesExhausted', {
+    await until(async () => (await world.refusalOf(namespace, 'new-4')) === 'AddressesExhausted', {
       what: 'exhaustion',
       timeout: 5_000,
     });
@@ -350,11 +325,11 @@ describe('ovn-controller gives addresses', function () {
       metadata: { annotations: { 'nauti.io/ip_address': '10.113.200.200' } },
     });
     await world.createPod(namespace, 'taken');
-    await until(async () => condition(await pod(namespace, 'wish')) === 'AddressTaken', {
+    await until(async () => (await world.refusalOf(namespace, 'wish')) === 'AddressTaken', {
       what: 'the refusal',
       timeout: 5_000,
     });
-    await until(async () => condition(await pod(namespace, 'taken')) === 'PortNameTaken', {
+    await until(async () => (await world.refusalOf(namespace, 'taken')) === 'PortNameTaken', {
       what: 'the refusal',
       timeout: 5_000,
     });

@@ -6,7 +6,7 @@ import { type Endpoint, type OvsdbClient, Transaction } from 'ovsdb-client';
 import type { OVNNorthboundDatabase } from 'ovsdb-client/ovn-northbound';
 import { Registry } from 'prom-client';
 import type { KubeObject } from '../../../api/meta.ts';
-import { namespaces, pods } from '../../../api/resource.ts';
+import { events, namespaces, pods } from '../../../api/resource.ts';
 import { parseCidr } from '../../../ipam/cidr.ts';
 import { kubeconfigAccess } from '../../../kube/access.ts';
 import { KubeClient } from '../../../kube/client.ts';
@@ -72,6 +72,7 @@ export class World implements AsyncDisposable {
       endpoints: endpoints ?? [await ovnProxy.listen()],
       backoffMs: { first: 10, last: 50 },
       probeIntervalMs: 500,
+      connectTimeoutMs: 2_000,
     });
     const registry = new Registry();
     const parse = (texts: readonly string[]) => texts.flatMap(text => parseCidr(text) ?? []);
@@ -171,6 +172,28 @@ export class World implements AsyncDisposable {
 
   async annotations(namespace: string, name: string): Promise<Readonly<Record<string, string>>> {
     return (await this.admin.get(pods, { namespace, name }))?.metadata.annotations ?? {};
+  }
+
+  /** Events about an object of this name, `<reason>: <note>`. */
+  async eventsOf(name: string): Promise<string[]> {
+    const found: string[] = [];
+    for await (const { items } of this.admin.listPages(events)) {
+      for (const { regarding, reason, note } of items as (KubeObject & {
+        regarding: { name: string };
+        reason: string;
+        note: string;
+      })[]) {
+        if (regarding.name === name) found.push(`${reason}: ${note}`);
+      }
+    }
+    return found;
+  }
+
+  /** The reason for which a pod says that it has no address. */
+  async refusalOf(namespace: string, name: string): Promise<string | undefined> {
+    const pod = await this.admin.get(pods, { namespace, name });
+    const { conditions = [] } = (pod?.status ?? {}) as { conditions?: { type: string; reason?: string }[] };
+    return conditions.find(({ type }) => type === 'nauti.io/SecondaryAddress')?.reason;
   }
 
   /** Waits until a pod shows an allocation. @returns its annotations. */
