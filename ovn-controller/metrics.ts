@@ -25,12 +25,16 @@ export interface Measured {
   readonly isOvnFollowed: boolean;
 }
 
+/** So much of the addresses being used is reason for people to look. */
+const nearlyExhausted = 0.9;
+
+/** Registers what this component measures; what `measured` gives is read when metrics are asked for. */
 export function controllerMetrics(registry: Registry, measured: () => Measured): ControllerMetrics {
   const registers = [registry];
   const prefix = 'nauti_ovn_controller_';
   new Gauge({
     name: `${prefix}addresses`,
-    help: 'Addresses of the cluster, by family and state: used, resting (released lately), free. Warn at 90 % used.',
+    help: 'Addresses of the cluster, by family and state: used, resting (released lately), free.',
     labelNames: ['family', 'state'],
     registers,
     collect() {
@@ -41,6 +45,17 @@ export function controllerMetrics(registry: Registry, measured: () => Measured):
         this.set({ family, state: 'resting' }, resting);
         this.set({ family, state: 'free' }, Number(capacity) - used - resting);
       }
+    },
+  });
+  new Gauge({
+    name: `${prefix}addresses_nearly_exhausted`,
+    help: '1 where at least 90 % of the addresses of a family are used.',
+    labelNames: ['family'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { network, used, capacity } of measured().book?.counts() ?? [])
+        this.set({ family: `ipv${network.family}` }, used >= Number(capacity) * nearlyExhausted ? 1 : 0);
     },
   });
   new Gauge({

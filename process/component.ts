@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client';
 import { createLogger, type Logger, type LogLevel, logLevels } from './log.ts';
-import type { OptionSet, OptionValues } from './options.ts';
+import { type OptionSet, type OptionValues, UsageError } from './options.ts';
 import { oneOf, socketAddress } from './parsers.ts';
 import { Probes, serveProbes } from './probes.ts';
 
@@ -56,6 +56,7 @@ const drainLimit = 5_000;
  * Runs a component as a process: logger, probes, signals, exit code.
  *
  * @returns the exit code: 0 after a signal or when a component that `ends` has ended, 1 where it failed.
+ * @throws UsageError where the options contradict each other.
  */
 export async function runComponent<S extends OptionSet>(
   component: Component<S>,
@@ -79,6 +80,8 @@ export async function runComponent<S extends OptionSet>(
     log.info('stopped');
     return 0;
   } catch (error) {
+    // What the component has against a combination of options is said like what is wrong with one of them.
+    if (error instanceof UsageError) throw error;
     log.fatal({ err: error }, 'component failed');
     return 1;
   } finally {
