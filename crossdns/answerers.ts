@@ -7,6 +7,7 @@ import { followSettings } from './livesettings.ts';
 import { registerGauge, registerQueryMetrics } from './metrics.ts';
 import type { QueryStats } from './stats.ts';
 import { WorkerPool } from './workerpool.ts';
+import { zoneNames } from './zones.ts';
 
 /** Whoever answers: this process, or several others. */
 export interface Answerers {
@@ -76,7 +77,7 @@ function manyAnswerers(...[settings, catalog, secrets, log]: Parameters<typeof o
     get listening() {
       return pool.listening;
     },
-    report: () => pool.report(settings.zone.length),
+    report: () => pool.report(zoneNames(settings).length),
     close: () => pool.close(),
   };
 }
@@ -94,8 +95,7 @@ export function registerAnswerers(
     if (last === undefined || now - last.at > 500) last = { at: now, report: answerers.report() };
     return last.report;
   };
-  const zones = settings.zone.map(zone => zone.name);
-  registerQueryMetrics(registry, zones, async () => (await report()).stats);
+  registerQueryMetrics(registry, zoneNames(settings), async () => (await report()).stats);
   const add = (name: string, help: string, read: () => Promise<number>) =>
     registerGauge(registry, name, help, read);
   add('nauti_dns_tcp_connections', 'Open TCP connections.', async () => (await report()).connections);

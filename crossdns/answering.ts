@@ -10,11 +10,10 @@ import type { options } from './options.ts';
 import { QueryLog } from './querylog.ts';
 import { RateLimiter } from './ratelimit.ts';
 import { Responder } from './responder.ts';
-import { ServiceIndex } from './serviceindex.ts';
 import { loadSyscalls, type Syscalls } from './syscalls.ts';
 import { defaultTcpLimits, listenTcp, type TcpLimits, type TcpListener } from './tcp.ts';
 import { listenUdp } from './udp.ts';
-import { Zone } from './zone.ts';
+import { openZones, zoneNames } from './zones.ts';
 
 /** What answering needs of the options. */
 export type AnsweringSettings = OptionValues<typeof options>;
@@ -99,7 +98,7 @@ export class Answering {
     this.#listeners.push(udp, tcp);
     this.#tcp.push(tcp);
     log.info(
-      { address: udp.address, zones: this.#settings.zone, batches: syscalls !== undefined },
+      { address: udp.address, zones: zoneNames(this.#settings), batches: syscalls !== undefined },
       'listening',
     );
   }
@@ -113,22 +112,6 @@ export class Answering {
 /** The secrets of cookies that a file has; none without a file. @throws Error where it cannot be read. */
 export async function readSecrets(file: string | undefined): Promise<readonly Uint8Array[]> {
   return file === undefined ? [] : parseSecrets(await readFile(file, 'utf8'));
-}
-
-/** Zones that follow the catalog. */
-function openZones(settings: AnsweringSettings, catalog: Catalog): Zone[] {
-  const index = new ServiceIndex(catalog);
-  const common = {
-    ttl: Math.floor(settings.ttl / 1000),
-    negativeTtl: Math.floor(settings.negativeTtl / 1000),
-    locality: { cluster: settings.clusterId, zone: settings.topologyZone },
-    nameServers: settings.nameServerAddress,
-  };
-  const zones = settings.zone.map((choice, i) => new Zone({ ...choice, ...common }, i, index));
-  catalog.subscribe(() => {
-    for (const zone of zones) zone.touch();
-  });
-  return zones;
 }
 
 function findSyscalls(way: 'batch' | 'node', log: Logger): Syscalls | undefined {

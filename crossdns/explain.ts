@@ -1,6 +1,6 @@
 /** Why a name answers what it answers: which zone, import, slices and policies made it. Pure. */
 
-import { formatCidr } from '../ipam/cidr.ts';
+import { type Cidr, formatCidr } from '../ipam/cidr.ts';
 import type { AnsweringSettings } from './answering.ts';
 import type { Catalog, Service } from './catalog.ts';
 import { candidatesOf, choiceSteps } from './choose.ts';
@@ -11,6 +11,7 @@ import type { ZoneChoice } from './options.ts';
 import { RateLimiter } from './ratelimit.ts';
 import type { ImportRecord, PortRecord, SliceRecord } from './records.ts';
 import type { Responder } from './responder.ts';
+import { reverseZoneNames } from './reversezone.ts';
 
 export interface Asked {
   readonly name: string;
@@ -30,7 +31,10 @@ export function explain(
   const zone = settings.zone
     .filter(candidate => lower === candidate.name || lower.endsWith(`.${candidate.name}`))
     .sort((a, b) => b.name.length - a.name.length)[0];
-  const lines = zone === undefined ? ['zone: none of ours'] : explainZone(zone, settings);
+  const reverse = settings.reverseZone.find(network =>
+    reverseZoneNames(network).some(own => lower === own || lower.endsWith(`.${own}`)),
+  );
+  const lines = zone === undefined ? [explainReverse(reverse)] : explainZone(zone, settings);
   if (zone !== undefined) lines.push(...explainName(lower, zone, settings, catalog));
   if (clientIp !== undefined) lines.push(explainClient(clientIp, settings));
   return [...lines, ...explainAnswer(lower, type, responder)];
@@ -39,6 +43,10 @@ export function explain(
 function explainZone({ name, form }: ZoneChoice, { clusterId, topologyZone }: AnsweringSettings): string[] {
   const where = topologyZone === undefined ? clusterId : `${clusterId}, topology zone ${topologyZone}`;
   return [`zone: ${name}, form ${form}; clients are in ${where}`];
+}
+
+function explainReverse(network: Cidr | undefined): string {
+  return network === undefined ? 'zone: none of ours' : `zone: a reverse zone of ${formatCidr(network)}`;
 }
 
 function explainName(

@@ -24,7 +24,7 @@ export interface ZoneChoice {
 export const zoneChoice: Parser<ZoneChoice> = {
   expected: 'a zone such as hyperos.local, clusterset.local=mcs or example.org=endpoints',
   parse(value) {
-    const match = /^([^=]+?)\.?(?:=(mcs|endpoints))?$/.exec(value.toLowerCase());
+    const match = /^([a-z0-9_.-]+?)\.?(?:=(mcs|endpoints))?$/.exec(value.toLowerCase());
     const name = match?.[1] ?? '';
     if (nameToWire(name) === undefined || name === '' || name === '.') return undefined;
     const form = (match?.[2] as ZoneForm | undefined) ?? (name === defaultZone ? 'endpoints' : 'mcs');
@@ -45,6 +45,16 @@ const cidr: Parser<Cidr> = {
 const share: Parser<number> = {
   expected: 'a number from 0 to 1',
   parse: value => (/^(0|1|0?\.\d{1,9}|1\.0+)$/.test(value) ? Number(value) : undefined),
+};
+
+const reverseNetwork: Parser<Cidr> = {
+  expected: 'a network with a prefix of 8 to 24 bits (IPv4) or 16 to 124 (IPv6), such as 10.112.0.0/12',
+  parse(value) {
+    const network = parseCidr(value);
+    if (network === undefined) return undefined;
+    const [least, most] = network.family === 4 ? [8, 24] : [16, 124];
+    return network.prefix >= least && network.prefix <= most ? network : undefined;
+  },
 };
 
 /** Networks whose addresses nobody outside can be reached at, so that forging them harms nobody outside. */
@@ -127,6 +137,15 @@ export const options = {
     default: `${defaultZone},${clustersetZone}`,
     repeatable: true,
   },
+  reverseZone: {
+    flag: 'reverse-zone',
+    placeholder: 'CIDR',
+    description:
+      'a network whose addresses are answered with names (PTR), such as the global CIDR of secondary addresses',
+    parser: reverseNetwork,
+    default: '',
+    repeatable: true,
+  },
   clusterId: {
     flag: 'cluster-id',
     placeholder: 'ID',
@@ -168,6 +187,13 @@ export const options = {
     description: 'how long it may be kept that a name or type does not exist',
     parser: duration,
     default: '5s',
+  },
+  versionTtl: {
+    flag: 'version-ttl',
+    placeholder: 'DURATION',
+    description: 'how long the version of the record schema (dns-version.ZONE) may be kept',
+    parser: duration,
+    default: '28800s',
   },
   nameServerAddress: {
     flag: 'name-server-address',

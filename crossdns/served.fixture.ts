@@ -2,6 +2,7 @@
 
 import type { KubeObject } from '../api/meta.ts';
 import { mcsLabels } from '../api/names.ts';
+import { type Cidr, parseCidr } from '../ipam/cidr.ts';
 import { Catalog } from './catalog.ts';
 import { ClientAddress } from './client.ts';
 import type { ZoneForm } from './compile.ts';
@@ -9,8 +10,8 @@ import { CookieBaker } from './cookie.ts';
 import { type Answer, makeQuery, type QueryOptions, readAnswer } from './dnsclient.ts';
 import { readServiceRecord } from './records.ts';
 import { Responder, type ResponderOptions, type Transport } from './responder.ts';
-import { ServiceIndex } from './serviceindex.ts';
-import { Zone } from './zone.ts';
+import type { Zone } from './zone.ts';
+import { openZones } from './zones.ts';
 
 /** `http/tcp:80`; without a name `tcp:80`. */
 function portOf(text: string): object {
@@ -106,18 +107,29 @@ export class Served {
       topologyZone,
       zones = { 'hyperos.local': 'endpoints', 'clusterset.local': 'mcs' },
       nameServers = ['10.96.0.11'],
+      reverse = [],
       ...options
     }: {
       cluster?: string;
       topologyZone?: string;
       zones?: Record<string, ZoneForm>;
       nameServers?: string[];
+      /** Networks with names for their addresses. */
+      reverse?: string[];
     } & Partial<ResponderOptions> = {},
   ) {
-    const index = new ServiceIndex(this.catalog);
-    const locality = { cluster, zone: topologyZone };
-    this.zones = Object.entries(zones).map(
-      ([name, form], i) => new Zone({ name, form, ttl: 5, negativeTtl: 5, locality, nameServers }, i, index),
+    this.zones = openZones(
+      {
+        zone: Object.entries(zones).map(([name, form]) => ({ name, form })),
+        reverseZone: reverse.map(text => parseCidr(text) as Cidr),
+        ttl: 5_000,
+        negativeTtl: 5_000,
+        versionTtl: 28_800_000,
+        clusterId: cluster,
+        topologyZone,
+        nameServerAddress: nameServers,
+      },
+      this.catalog,
     );
     this.responder = new Responder(this.zones, {
       udpSize: 1232,

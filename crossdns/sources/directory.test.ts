@@ -77,7 +77,7 @@ describe('a directory of manifests', () => {
   it('keeps what a file said while it is broken, and goes on with others', async () => {
     await writeFile(join(directory, 'a.yaml'), slice('10.1.0.1'));
     await start();
-    for (const [i, broken] of ['kind: {', 'just text', slice('10.1.0.300'), '- a\n- list'].entries()) {
+    for (const [i, broken] of ['kind: {', '', 'just text', slice('10.1.0.300'), '- a\n- list'].entries()) {
       await writeFile(join(directory, 'a.yaml'), broken);
       const other = `10.2.0.${i + 1}`;
       await writeFile(join(directory, 'b.yaml'), JSON.stringify(sliceOf('demo/web', 'c2', [other])));

@@ -15,7 +15,7 @@ const maxFile = 64 * 1024 * 1024;
 /**
  * Manifests in a directory: files that end in .yaml, .yml or .json, with any number of objects each, Lists included.
  *
- * A file that cannot be read as manifests is an error in the log, and what it said before stays. The directory is
+ * A file that cannot be read as manifests, or has become empty, is an error in the log, and what it said before stays. The directory is
  * watched, also where its content is swapped as a whole, as Kubernetes does with a mounted ConfigMap.
  */
 export class DirectorySource implements Source {
@@ -78,6 +78,9 @@ export class DirectorySource implements Source {
       const text = await readFile(path, 'utf8');
       sum = createHash('sha256').update(text).digest('base64');
       if (sum === this.#files.get(name)?.sum || sum === this.#refused.get(name)) return;
+      // Whoever writes a file in its place empties it first, and we may look in between.
+      if (text === '' && this.#files.has(name))
+        throw new Error('Cannot use the file as it must not be empty');
       this.#apply(name, sum, this.#read(name, text));
       this.#refused.delete(name);
     } catch (error) {
