@@ -66,6 +66,9 @@ const names = [
   ['dns-version', 'clusterset', 'local'],
   ['hyperos', 'local'],
   ['ns', 'dns', 'hyperos', 'local'],
+  ['1', '0', '1', '10', 'in-addr', 'arpa'],
+  ['1', '10', 'in-addr', 'arpa'],
+  [...'5000000000000000', ...'0000000031100df', 'ip6', 'arpa'],
   ['demo', 'svc', 'hyperos', 'local'],
   ['example', 'com'],
   [],
@@ -167,7 +170,7 @@ export function fuzzedServer(limiter?: RateLimiter): Served {
       sliceOf('demo/many', 'c1', many, { ports }),
       sliceOf('demo/db', 'c1', ['web-0=10.2.0.1'], { ports }),
     ],
-    { nsid: 'fuzzed', limiter },
+    { nsid: 'fuzzed', limiter, reverse: ['10.1.0.0/16', 'fd00::/16'] },
   );
 }
 
