@@ -120,7 +120,7 @@ describe('isolation, traced through the logical flows of a real ovn-northd,', fu
   }
 
   async function start(...cidrs: string[]): Promise<void> {
-    await world.ovn.loseNorthbound();
+    await world.ovn.clearNorthbound();
     const { controller } = await world.start({ isolation: true, ...(cidrs.length > 0 ? { cidrs } : {}) });
     await until(() => controller.knowsNetwork && controller.readiness === true, {
       what: 'the controller being ready',

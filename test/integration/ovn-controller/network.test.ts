@@ -25,7 +25,7 @@ describe('the network that an ovn-controller gives addresses of', function () {
     await world.stopControllers();
     await world.deleteAllPods();
     // What a switch remembers of a network must not decide over the next test's.
-    await world.ovn.loseNorthbound();
+    await world.ovn.clearNorthbound();
   });
 
   const startProcess = (...flags: readonly string[]) =>

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { OvsdbClient } from 'ovsdb-client';
+import { OvsdbClient, Transaction } from 'ovsdb-client';
 import type { OVNNorthboundDatabase } from 'ovsdb-client/ovn-northbound';
 import type { OVNSouthboundDatabase } from 'ovsdb-client/ovn-southbound';
 import { formatEndpoint } from '../../../ovsdb-client/endpoint.ts';
@@ -42,6 +42,14 @@ export class Ovn implements AsyncDisposable {
     await this.northbound.kill();
     await createDatabase(join(this.directory, 'nb.db'), 'ovn/ovn-nb.ovsschema');
     await this.northbound.start();
+  }
+
+  /** Deletes all that was configured. ovn-northd stays connected, which after a loss tries again ever more rarely. */
+  async clearNorthbound(): Promise<void> {
+    const transaction = new Transaction<OVNNorthboundDatabase>();
+    for (const table of ['Logical_Switch', 'Port_Group', 'Address_Set'] as const)
+      transaction.delete(table, [true]);
+    await this.nb.transact(transaction);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
