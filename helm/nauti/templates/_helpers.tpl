@@ -103,7 +103,10 @@ topologySpreadConstraints:
   {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
     topologyKey: {{ $key }}
-    whenUnsatisfiable: ScheduleAnyway
+    {{- /* All on one node would die with it; nodes that take no pods do not count. */}}
+    whenUnsatisfiable: {{ eq $key "kubernetes.io/hostname" | ternary "DoNotSchedule" "ScheduleAnyway" }}
+    nodeTaintsPolicy: Honor
+    matchLabelKeys: [pod-template-hash]
     labelSelector:
       matchLabels:
         {{- include "nauti.selector" $ | nindent 8 }}
