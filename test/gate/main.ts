@@ -3,7 +3,7 @@
  * `npm test -- unit types` runs only the steps named.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,42 +15,58 @@ const chosen = chooseSteps(positionals);
 const scratch = await mkdtemp(join(tmpdir(), 'nauti-gate-'));
 const outcomes: { step: Step; result: SuiteResult; seconds: number }[] = [];
 try {
-  for (const step of chosen) {
-    process.stdout.write(`\n━━ ${step.name}\n`);
-    const begin = performance.now();
-    const result = await runStep(step);
-    const seconds = (performance.now() - begin) / 1000;
-    outcomes.push({ step, result, seconds });
+  for (const together of chosen) {
+    if (together.length > 1) {
+      process.stdout.write(
+        `\n… ${together.map(step => step.name).join(', ')}: at once, each shown when it ends\n`,
+      );
+    }
+    await Promise.all(together.map(step => take(step, together.length > 1)));
     // Nothing after a failed preparation could say anything true.
-    if (step.kind === 'prepare' && result.failed > 0) break;
+    if (outcomes.some(({ step, result }) => step.kind === 'prepare' && result.failed > 0)) break;
   }
 } finally {
   await rm(scratch, { recursive: true, force: true });
 }
 process.exitCode = report();
 
-function chooseSteps(names: readonly string[]): readonly Step[] {
-  const unknown = names.find(name => !steps.some(step => step.name === name));
+/** The steps of that name, or all; what runs at once is in one list. */
+function chooseSteps(names: readonly string[]): readonly (readonly Step[])[] {
+  const lists = steps.map(step => ('kind' in step ? [step] : step));
+  const known = lists.flat().map(step => step.name);
+  const unknown = names.find(name => !known.includes(name));
   if (unknown !== undefined) {
     process.stderr.write(
-      `Cannot run the step as its name must be one of ${steps.map(step => JSON.stringify(step.name)).join(', ')}: current value is ${JSON.stringify(unknown)}\n`,
+      `Cannot run the step as its name must be one of ${known.map(name => JSON.stringify(name)).join(', ')}: current value is ${JSON.stringify(unknown)}\n`,
     );
     process.exit(2);
   }
-  return names.length === 0 ? steps : steps.filter(step => names.includes(step.name));
+  if (names.length === 0) return lists;
+  return lists.map(list => list.filter(step => names.includes(step.name))).filter(list => list.length > 0);
 }
 
-async function runStep(step: Step): Promise<SuiteResult> {
+/** @param beside others run: what it prints is shown when it has ended. */
+async function take(step: Step, beside: boolean): Promise<void> {
+  const log = beside ? join(scratch, `${step.name}.log`) : undefined;
+  if (log === undefined) process.stdout.write(`\n━━ ${step.name}\n`);
+  const begin = performance.now();
+  const result = await runStep(step, log);
+  const seconds = (performance.now() - begin) / 1000;
+  outcomes.push({ step, result, seconds });
+  if (log !== undefined) process.stdout.write(`\n━━ ${step.name}\n${await readFile(log, 'utf8')}`);
+}
+
+/** @param log file for what it prints; where there is none it prints. */
+async function runStep(step: Step, log?: string): Promise<SuiteResult> {
   if (step.kind !== 'tests') {
     const limitMs = step.kind === 'prepare' ? 2_400_000 : (step.timeoutMs ?? 300_000);
-    const failed = (await run(step.command, limitMs)) === 0 ? 0 : 1;
+    const failed = (await run(step.command, limitMs, log)) === 0 ? 0 : 1;
     const passed = step.kind === 'check' && failed === 0 ? 1 : 0;
     return { passed, failed, failures: failed === 0 ? [] : [step.name] };
   }
   const path = join(scratch, `${step.name.replaceAll(' ', '-')}.json`);
-  const code = await run(['mocha', '--reporter', './test/gate/reporter.ts', ...step.files], step.timeoutMs, {
-    [resultVariable]: path,
-  });
+  const command = ['mocha', '--reporter', './test/gate/reporter.ts', ...step.files];
+  const code = await run(command, step.timeoutMs, log, { [resultVariable]: path });
   const result = readSuiteResult(await readFile(path, 'utf8').catch(() => ''));
   if (result === undefined) {
     return { passed: 0, failed: 1, failures: [`${step.name}: ended with ${code} before it could report`] };
@@ -66,21 +82,24 @@ async function runStep(step: Step): Promise<SuiteResult> {
 }
 
 /** @returns the exit code; 124 where the time was up. */
-function run(
+async function run(
   command: readonly string[],
   timeoutMs: number,
+  log: string | undefined,
   variables: Record<string, string> = {},
 ): Promise<number> {
+  await using file = log === undefined ? undefined : await open(log, 'w');
   const [program = '', ...rest] = command;
-  return new Promise((resolve, reject) => {
+  const out = file?.fd ?? 'inherit';
+  return await new Promise((resolve, reject) => {
     const child = spawn(program, rest, {
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', out, out],
       env: { ...process.env, ...variables },
     });
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      process.stdout.write(`did not end within ${timeoutMs / 1000} s\n`);
+      process.stdout.write(`${program} did not end within ${timeoutMs / 1000} s\n`);
       child.kill('SIGKILL');
     }, timeoutMs);
     child.on('error', reject);
