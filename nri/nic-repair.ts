@@ -1,0 +1,57 @@
+import { type NicPlan, podDevice, type RoutePlan } from './nic-plan.ts';
+import type { ObservedNamespace } from './observed-nic.ts';
+
+/** What is to be done in a pod that has a device, until its NIC is as planned. */
+export interface NicRepair {
+  /** For `ip -batch`; none where nothing differs. */
+  readonly lines: readonly string[];
+  /** Whether `ethtool` must switch checksums off. */
+  readonly checksums: boolean;
+}
+
+/** Everything that a new NIC needs after its device was made with MAC and MTU. */
+export function setUpLines(plan: NicPlan): string[] {
+  return [
+    `link set dev ${podDevice} up`,
+    ...plan.addresses.map(addAddress),
+    ...plan.routes.map(replaceRoute),
+  ];
+}
+
+/**
+ * The difference between a NIC and its plan. A healthy one gives no lines, so that no packet is lost.
+ *
+ * What is too much goes first: a second address of a network would go with the first. Addresses come before routes, which
+ * need them. Routes of others in the pod stay.
+ */
+export function repairNic(plan: NicPlan, observed: ObservedNamespace): NicRepair {
+  const link = observed.links.find(({ name }) => name === podDevice);
+  if (link === undefined) throw new Error(`Cannot repair ${podDevice} as it must be there`);
+  const lines: string[] = [];
+  if (link.mac !== plan.mac) lines.push(`link set dev ${podDevice} address ${plan.mac}`);
+  if (link.mtu !== plan.mtu) lines.push(`link set dev ${podDevice} mtu ${plan.mtu}`);
+  if (!link.isUp) lines.push(`link set dev ${podDevice} up`);
+  const tooMuch = link.addresses.filter(address => !plan.addresses.includes(address));
+  for (const address of tooMuch) lines.push(`address del ${address} dev ${podDevice}`);
+  for (const address of plan.addresses)
+    if (!link.addresses.includes(address)) lines.push(addAddress(address));
+  const routes = observed.routes.filter(({ device }) => device === podDevice);
+  for (const route of plan.routes) {
+    const found = routes.some(
+      ({ destination, gateway, mtu }) =>
+        destination === route.destination && gateway === route.gateway && mtu === route.mtu,
+    );
+    // Routes go with the last address of their network, and with the device when it is down.
+    if (!found || tooMuch.length > 0 || !link.isUp) lines.push(replaceRoute(route));
+  }
+  return { lines, checksums: plan.ownChecksums && observed.leavesChecksums !== false };
+}
+
+/** `nodad`: OVN answers for an address only at the port that it belongs to. */
+function addAddress(address: string): string {
+  return `address add ${address} dev ${podDevice}${address.includes(':') ? ' nodad' : ''}`;
+}
+
+function replaceRoute({ destination, gateway, mtu }: RoutePlan): string {
+  return `route replace ${destination} via ${gateway} dev ${podDevice} mtu ${mtu}`;
+}

@@ -1,0 +1,24 @@
+import type { Logger } from '../process/log.ts';
+import type { NicKeeper } from './nic-keeper.ts';
+import type { SandboxEvents } from './nri-plugin.ts';
+import { podKey } from './sandbox.ts';
+import { StatusError, statusCodes } from './ttrpc.ts';
+
+/** What the runtime's calls do. @param isRequired whether a pod without its NIC must not start. */
+export function sandboxEvents(keeper: NicKeeper, isRequired: boolean, log: Logger): SandboxEvents {
+  return {
+    synchronize: sandboxes => keeper.synchronize(sandboxes),
+    async run(sandbox) {
+      if (await keeper.start(sandbox)) return;
+      log.info({ pod: podKey(sandbox), sandbox: sandbox.id }, 'pod starts without its NIC');
+      if (isRequired) {
+        throw new StatusError(statusCodes.unknown, 'nauti: the second NIC could not be made in time');
+      }
+    },
+    stop: sandbox => keeper.stop(sandbox),
+    refused: error => {
+      keeper.countRefusal();
+      log.warn({ err: error }, 'what the container runtime told is refused');
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import { parseAddress } from '../ipam/address.ts';
+import { nicMtu, podDevice, routeMtu, type Underlay } from './nic-plan.ts';
+import type { ObservedNamespace } from './observed-nic.ts';
+
+export interface UnderlaySources {
+  /** 0 where it is to be derived. */
+  readonly mtu: number;
+  readonly routeMtu: number;
+  readonly datapath: 'auto' | 'system' | 'netdev';
+  /** Of the bridge. */
+  readonly bridgeDatapath: string | undefined;
+  /** The address of this node's tunnels. */
+  readonly encapAddress: string | undefined;
+  readonly host: ObservedNamespace | undefined;
+  /** MTU of the first NIC of a pod. */
+  readonly podMtu: number | undefined;
+}
+
+export type UnderlayFinding =
+  | { readonly kind: 'known'; readonly underlay: Underlay }
+  /** A NIC cannot be made yet; the reason completes "waits for …". */
+  | { readonly kind: 'waits'; readonly reason: string }
+  /** All is known but the MTU of a pod's first NIC: look into one. */
+  | { readonly kind: 'needs-pod' };
+
+/** What holds for every NIC of the node. */
+export function findUnderlay(sources: UnderlaySources): UnderlayFinding {
+  const datapath = sources.datapath === 'auto' ? sources.bridgeDatapath : sources.datapath;
+  if (datapath === undefined) return { kind: 'waits', reason: 'the bridge' };
+  const mtu = sources.mtu > 0 ? sources.mtu : derivedMtu(sources);
+  if (typeof mtu === 'string') return { kind: 'waits', reason: mtu };
+  const { podMtu } = sources;
+  const ownChecksums = datapath === 'netdev';
+  if (sources.routeMtu > 0) {
+    return { kind: 'known', underlay: { mtu, routeMtu: sources.routeMtu, ownChecksums } };
+  }
+  if (podMtu === undefined) return { kind: 'needs-pod' };
+  return { kind: 'known', underlay: { mtu, routeMtu: routeMtu(podMtu), ownChecksums } };
+}
+
+function derivedMtu({ encapAddress, host }: UnderlaySources): number | string {
+  const address = encapAddress === undefined ? undefined : parseAddress(encapAddress);
+  if (address === undefined) return 'external_ids:ovn-encap-ip in the Open_vSwitch database, or --mtu';
+  const device = host?.links.find(({ addresses }) =>
+    addresses.some(text => text.slice(0, text.indexOf('/')) === encapAddress),
+  );
+  if (device === undefined) return `a device with the address of OVN's tunnels, ${encapAddress}`;
+  return nicMtu(device.mtu, address);
+}
+
+/** MTU of a pod's first NIC: of the smallest of its own devices that are up. */
+export function firstNicMtu({ links }: ObservedNamespace): number | undefined {
+  const mtus = links
+    .filter(({ name, isUp }) => isUp && name !== 'lo' && name !== podDevice)
+    .map(({ mtu }) => mtu);
+  return mtus.length === 0 ? undefined : Math.min(...mtus);
+}
