@@ -16,7 +16,8 @@ import type { Address } from '../ipam/address.ts';
 import { logicalSwitch } from './annotations.ts';
 import { type PortRow, podOfPort, vendor } from './desired-port.ts';
 import { isDone, type PortPlan } from './port-plan.ts';
-import { formatReleased, parseReleased, releasedSet } from './released.ts';
+import { addPortWrites } from './port-writes.ts';
+import { addReleasedWrites, parseReleased, releasedSet } from './released.ts';
 
 /** Another process writes, or the switch is not what it was: nothing of the transaction was done. */
 export class FencedError extends Error {
@@ -108,8 +109,7 @@ export class Northbound implements AsyncDisposable {
 
   /** What StatefulSets' pods had that are gone. */
   get released(): ReadonlyMap<string, readonly Address[]> {
-    const [row] = this.#monitor.replica.table('Address_Set').values();
-    return parseReleased(row?.external_ids ?? new Map());
+    return parseReleased(this.#releasedIds);
   }
 
   /** Whether the switch carries another writer's token; false where there is no token, or no switch. */
@@ -167,37 +167,8 @@ export class Northbound implements AsyncDisposable {
   ): Promise<void> {
     if (isDone(plan)) return;
     const { transaction, seat } = this.fenced();
-    const onSwitch = [['_uuid', '==', seat]] as const;
-    if (plan.remove.length > 0) {
-      // The database collects ports that no switch has.
-      transaction.mutate('Logical_Switch', onSwitch, [
-        ['ports', 'delete', plan.remove.map(port => port.uuid)],
-      ]);
-    }
-    if (plan.create.length > 0) {
-      const created = plan.create.map(({ port }) =>
-        transaction.insert('Logical_Switch_Port', {
-          name: port.name,
-          addresses: port.addresses,
-          port_security: port.portSecurity,
-          external_ids: port.externalIds,
-        }),
-      );
-      transaction.mutate('Logical_Switch', onSwitch, [['ports', 'insert', created]]);
-    }
-    for (const { uuid, port } of plan.repair) {
-      const onPort = [['_uuid', '==', uuid]] as const;
-      transaction.update('Logical_Switch_Port', onPort, {
-        name: port.name,
-        addresses: port.addresses,
-        port_security: port.portSecurity,
-      });
-      transaction.mutate('Logical_Switch_Port', onPort, [
-        ['external_ids', 'delete', Object.keys(port.externalIds)],
-        ['external_ids', 'insert', port.externalIds],
-      ]);
-    }
-    this.#noteReleased(transaction, plan, assignments);
+    addPortWrites(transaction, seat, plan);
+    addReleasedWrites(transaction, { plan, known: this.#releasedIds, assignments });
     await this.commit(transaction, signal);
   }
 
@@ -235,6 +206,11 @@ export class Northbound implements AsyncDisposable {
     await this.client.close();
   }
 
+  get #releasedIds(): ReadonlyMap<string, string> {
+    const [row] = this.#monitor.replica.table('Address_Set').values();
+    return row?.external_ids ?? new Map();
+  }
+
   /** Ours where there are several of the name; names of switches are not unique. */
   #findSwitch() {
     const named = [...this.#monitor.replica.table('Logical_Switch').values()].filter(
@@ -264,35 +240,7 @@ export class Northbound implements AsyncDisposable {
       throw error;
     }
   }
-
-  #noteReleased(
-    transaction: Transaction<DB>,
-    plan: PortPlan,
-    assignments: (key: string) => readonly Address[],
-  ): void {
-    const known = this.released;
-    const gone = plan.remove.filter(({ isStateful, key }) => isStateful && assignments(key).length > 0);
-    const back = plan.create.filter(({ key }) => known.has(key));
-    if (gone.length + back.length === 0) return;
-    const surplus = [...known.keys()].slice(0, Math.max(0, known.size + gone.length - releasedLimit));
-    const stale = [...gone, ...back].map(({ key }) => key);
-    transaction.mutate(
-      'Address_Set',
-      [['name', '==', releasedSet]],
-      [
-        ['external_ids', 'delete', [...stale, ...surplus]],
-        [
-          'external_ids',
-          'insert',
-          Object.fromEntries(gone.map(({ key }) => [key, formatReleased(assignments(key))])),
-        ],
-      ],
-    );
-  }
 }
-
-/** So many pods of StatefulSets are remembered that are gone. */
-const releasedLimit = 2_000;
 
 /** Keys that exist are not overwritten by an insertion (RFC 7047 section 5.1). */
 function setExternalIds(

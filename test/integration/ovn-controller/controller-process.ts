@@ -18,8 +18,11 @@ export class ControllerProcess {
     });
   }
 
-  /** @param args flags besides those of logging and probes. */
-  static async start(args: readonly string[]): Promise<ControllerProcess> {
+  /**
+   * @param args flags besides those of logging and probes.
+   * @param directory its working directory; ours where it is not given.
+   */
+  static async start(args: readonly string[], directory = process.cwd()): Promise<ControllerProcess> {
     const port = await freePort();
     const cli = fileURLToPath(new URL('../../../cli/nauti.ts', import.meta.url));
     const child = spawn(
@@ -27,6 +30,7 @@ export class ControllerProcess {
       // The kernel ends it with this process, whatever ends that.
       ['--pdeathsig', 'KILL', '--', process.execPath, cli, 'ovn-controller', ...args],
       {
+        cwd: directory,
         stdio: ['ignore', 'ignore', 'pipe'],
         env: { PATH: process.env.PATH, NAUTI_HTTP_LISTEN: `127.0.0.1:${port}` },
       },
