@@ -14,6 +14,7 @@ const lookEvery = 5_000;
 export interface FeedSettings {
   readonly source: readonly string[];
   readonly kubeconfig: string | undefined;
+  readonly redisCa: string | undefined;
   readonly localNamespace: string;
   readonly snapshot: string | undefined;
 }
@@ -41,9 +42,7 @@ export class Feed {
   static async open(settings: FeedSettings, catalog: Catalog, log: Logger): Promise<Feed> {
     const { localNamespace } = settings;
     const sources = await Promise.all(
-      settings.source.map(source =>
-        openSource(source, settings.kubeconfig, { catalog, localNamespace, log }),
-      ),
+      settings.source.map(source => openSource(source, settings, { catalog, localNamespace, log })),
     );
     const snapshot =
       settings.snapshot === undefined ? undefined : new SnapshotKeeper(settings.snapshot, catalog, log);

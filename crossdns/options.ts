@@ -174,6 +174,12 @@ export const options = {
     description: 'kubeconfig for the source "kubernetes"; without it the service account of the pod',
     parser: path,
   },
+  redisCa: {
+    flag: 'redis-ca',
+    placeholder: 'FILE',
+    description: 'CA of the certificate of a Redis at rediss://… (PEM); without it those that Node knows',
+    parser: path,
+  },
   ttl: {
     flag: 'ttl',
     placeholder: 'DURATION',

@@ -22,6 +22,7 @@ const publishOptions = {
     parser: redisTarget,
     required: true,
   },
+  redisCa: options.redisCa,
   kubeconfig: options.kubeconfig,
   localNamespace: options.localNamespace,
 } as const satisfies OptionSet;
@@ -40,14 +41,10 @@ async function run(
   { log, signal, probes, metrics }: ProcessContext,
 ): Promise<void> {
   const catalog = new Catalog();
-  const { from, kubeconfig, localNamespace } = settings;
-  const feed = await Feed.open(
-    { source: from, kubeconfig, localNamespace, snapshot: undefined },
-    catalog,
-    log,
-  );
+  const { from, to, redisCa } = settings;
+  const feed = await Feed.open({ ...settings, source: from, snapshot: undefined }, catalog, log);
   feed.registerMetrics(metrics);
-  const publisher = new Publisher(settings.to, catalog, log);
+  const publisher = new Publisher({ ...to, ca: redisCa }, catalog, log);
   probes.ready('redis', () => publisher.synced || 'does not have everything yet');
   // Only a whole view is published: what it lacks would be taken away from all servers.
   const { promise: whole, resolve } = Promise.withResolvers<void>();

@@ -8,8 +8,8 @@
  * | `{<prefix>}:changes` | stream | `key`, `record` unless the object is gone, `life` of the publisher and `number` of the change in it |
  * | `{<prefix>}:meta` | hash | `version` of this layout; `beat`, which changes while the publisher lives; `count` of objects |
  *
- * `meta` is written last and says that the hash is whole: without it nothing is believed, so that a lost or emptied
- * Redis takes no answers away.
+ * The version is written last. Without it, or while there are fewer objects than `count`, nothing is believed, so that a
+ * lost, emptied or evicting Redis takes no answers away.
  */
 
 import type { KubeObject } from '../../api/meta.ts';
@@ -34,10 +34,13 @@ export interface RedisTarget {
   /** As logs may show it: without a password. */
   readonly shown: string;
   readonly keys: RedisKeys;
+  /** A file with the CA of its certificate (PEM); undefined for those that Node knows. */
+  readonly ca?: string | undefined;
 }
 
 /**
- * Reads `redis[s]://[[user]:password@]host[:port][,host[:port]…][/db][?prefix=name]`.
+ * Reads `redis[s]://[[user]:password@]host[:port][,host[:port]…][/db][?prefix=name]`. Hosts may be separated by `;` too:
+ * where several sources are given in one text, commas separate these.
  *
  * @returns undefined for a text that is not that.
  */
@@ -45,7 +48,7 @@ export function parseRedisTarget(text: string): RedisTarget | undefined {
   const match = /^(rediss?:\/\/)([^@/]*@)?([^/?]+)(\/\d{0,3})?(?:\?prefix=([\w.-]{1,64}))?$/.exec(text);
   if (match === null) return undefined;
   const [, scheme = '', login = '', hosts = '', database = '', prefix = 'nauti-dns'] = match;
-  const urls = hosts.split(',').map(host => `${scheme}${login}${host}${database}`);
+  const urls = hosts.split(/[,;]/).map(host => `${scheme}${login}${host}${database}`);
   if (!urls.every(url => URL.canParse(url))) return undefined;
   // In a Redis cluster the braces keep the three on one node.
   const name = `{${prefix}}`;

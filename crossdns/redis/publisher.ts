@@ -96,12 +96,15 @@ export class Publisher {
     while (this.#changed.size > 0) {
       const keys = [...this.#changed].slice(0, chunk);
       const transaction = redis.multi();
-      for (const key of keys) {
+      for (const [i, key] of keys.entries()) {
         this.#changed.delete(key);
-        this.#write(transaction, key);
+        this.#write(transaction, key, this.#number + i);
       }
+      // With the changes, so that a reader can tell at any time whether the hash is whole.
+      transaction.hset(this.#target.keys.meta, 'count', String(this.#records.size));
       try {
         await execute(transaction);
+        this.#number += keys.length;
       } catch (error) {
         for (const key of keys) this.#changed.add(key);
         throw error;
@@ -109,13 +112,13 @@ export class Publisher {
     }
   }
 
-  #write(transaction: ChainableCommander, key: string): void {
+  #write(transaction: ChainableCommander, key: string, number: number): void {
     const { objects, changes } = this.#target.keys;
     const record = this.#records.get(key);
     if (record === undefined) transaction.hdel(objects, key);
     else transaction.hset(objects, key, record);
     // Numbered, so that a reader sees when one is missing, or when they come from another publisher.
-    const fields = ['key', key, 'life', this.#life, 'number', String(this.#number++)];
+    const fields = ['key', key, 'life', this.#life, 'number', String(number)];
     if (record !== undefined) fields.push('record', record);
     transaction.xadd(changes, 'MAXLEN', '~', keptChanges, '*', ...fields);
   }

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { Backoff } from '../../kube/backoff.ts';
@@ -13,7 +14,9 @@ const goodAfter = 10_000;
 
 /**
  * Works with a Redis again and again: one connection is one session, and after whatever ends it comes the next, with
- * the next of the addresses. Nothing is carried over, so each session begins by looking at everything.
+ * the next of the addresses.
+ *
+ * @throws the file system's error where the CA cannot be read.
  */
 export async function keepSession(
   target: RedisTarget,
@@ -21,6 +24,7 @@ export async function keepSession(
   work: (redis: Redis, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const { Redis } = await import('ioredis');
+  const ca = target.ca === undefined ? undefined : await readFile(target.ca);
   const backoff = new Backoff({ minMs: 100, maxMs: 5_000 });
   for (let turn = 0; !signal.aborted; turn++) {
     const begin = performance.now();
@@ -31,22 +35,33 @@ export async function keepSession(
       retryStrategy: () => null,
       connectTimeout,
       commandTimeout,
+      ...(ca && target.urls[0]?.startsWith('rediss:') ? { tls: { ca } } : {}),
     });
     const ended = new AbortController();
-    const end = () => ended.abort();
+    const end = () => {
+      ended.abort();
+      redis.disconnect();
+    };
     redis.on('close', end);
-    // Every failure rejects the command that was under way too.
-    redis.on('error', end);
+    // Said here only: the commands that were under way fail with "Connection is closed".
+    let failure: unknown;
+    redis.on('error', error => {
+      failure ??= error;
+      end();
+    });
     signal.addEventListener('abort', end, { once: true });
     try {
       await redis.connect();
       await work(redis, ended.signal);
     } catch (error) {
-      if (!signal.aborted) log.warn({ err: error, redis: target.shown }, 'Redis session ended');
+      failure ??= error;
     } finally {
       signal.removeEventListener('abort', end);
       redis.disconnect();
     }
+    // Its text only: ioredis puts the command into its errors, of AUTH the password too.
+    const reason = failure instanceof Error ? failure.message : failure;
+    if (!signal.aborted) log.warn({ reason, redis: target.shown }, 'Redis session ended');
     if (performance.now() - begin > goodAfter) backoff.reset();
     if (!signal.aborted) await Promise.race([sleep(backoff.next()), whenAborted(signal)]);
   }

@@ -4,7 +4,7 @@ import type { Source, SourceContext } from './source.ts';
 /** Opens the source that a text names; the code of the others is not loaded. */
 export async function openSource(
   text: string,
-  kubeconfig: string | undefined,
+  { kubeconfig, redisCa }: { readonly kubeconfig: string | undefined; readonly redisCa: string | undefined },
   context: SourceContext,
 ): Promise<Source> {
   if (text === 'kubernetes') {
@@ -23,7 +23,7 @@ export async function openSource(
         'Cannot use --source as it must be a Redis such as redis://:password@host:6379, or rediss://first,second/0?prefix=name',
       );
     }
-    return new RedisSource(target, context);
+    return new RedisSource({ ...target, ca: redisCa }, context);
   }
   const { DirectorySource } = await import('./directory.ts');
   return new DirectorySource(text, context);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { orAborted } from '../abort.ts';
 import { layoutVersion, parseRecord, type RedisTarget } from '../redis/layout.ts';
@@ -5,8 +6,12 @@ import { keepSession } from '../redis/session.ts';
 import type { Source, SourceContext } from './source.ts';
 
 /** How long a read waits for changes before it is looked whether all is well, in milliseconds. */
-const readFor = 2_000;
+const readFor = 1_000;
+/** Before it is looked again at a Redis that does not have everything, in milliseconds. */
+const notWholePause = 500;
 const readAtMost = 500;
+/** A publisher that is not heard of for so long at one of several addresses may be heard of at another, in ms. */
+const silentFor = 15_000;
 
 /** What `nauti dns-publish` keeps in Redis. */
 export class RedisSource implements Source {
@@ -16,14 +21,19 @@ export class RedisSource implements Source {
   readonly #firstRead = Promise.withResolvers<void>();
   /** Keys that this source has in the catalog. */
   readonly #keys = new Set<string>();
+  readonly #silentFor: number;
   #synced = false;
+  /** Where in the stream to go on; kept over lost connections. Undefined where the hash must be read. */
+  #at: string | undefined;
   #beat: string | undefined;
   /** Publisher and number of the last change that was read. */
   #life: string | undefined;
   #number = Number.NaN;
   #lastContact = Number.NEGATIVE_INFINITY;
 
-  constructor(target: RedisTarget, context: SourceContext) {
+  /** @param options.silentFor see {@link silentFor}; tests shorten it. */
+  constructor(target: RedisTarget, context: SourceContext, options: { silentFor?: number } = {}) {
+    this.#silentFor = options.silentFor ?? silentFor;
     this.name = `redis ${target.shown}`;
     this.#target = target;
     this.#context = context;
@@ -48,18 +58,25 @@ export class RedisSource implements Source {
   }
 
   async #follow(redis: Redis, ended: AbortSignal): Promise<void> {
-    let at: string | undefined;
+    const connected = performance.now();
     while (!ended.aborted) {
       const count = await this.#readMeta(redis);
-      if (count === undefined) {
-        // Nothing is believed; what was known stays.
-        at = undefined;
-        await new Promise(resolve => setTimeout(resolve, readFor / 2));
-        continue;
+      // Nothing is believed of a Redis that lost what says that it is whole; what was known stays.
+      if (count === undefined) this.#at = undefined;
+      else if (this.#at === undefined || (await this.#isBehind(redis, this.#at, count))) {
+        this.#at = await this.#readAll(redis);
       }
-      if (at === undefined || (await this.#isBehind(redis, at, count))) at = await this.#readAll(redis);
-      at = await this.#readChanges(redis, at);
+      if (this.#at === undefined) await this.#pause(ended);
+      else this.#at = await this.#readChanges(redis, this.#at);
+      const heard = Math.max(connected, this.#lastContact);
+      if (this.#target.urls.length > 1 && performance.now() - heard > this.#silentFor) {
+        throw new Error('Cannot follow this Redis as its publisher must be alive; another address is tried');
+      }
     }
+  }
+
+  #pause(signal: AbortSignal): Promise<unknown> {
+    return sleep(notWholePause, undefined, { signal }).catch(() => {});
   }
 
   /** @returns how many objects there are; undefined while that cannot be told. */
@@ -80,20 +97,25 @@ export class RedisSource implements Source {
     return caughtUp && (this.#keys.size !== count || (await redis.hlen(objects)) !== count);
   }
 
-  /** Makes the catalog what the hash is. @returns where in the stream to go on. */
-  async #readAll(redis: Redis): Promise<string> {
+  /**
+   * Makes the catalog what the hash is.
+   *
+   * @returns where in the stream to go on; undefined where the hash is not whole, as the publisher is at work or
+   * something was evicted: nothing is taken from it then, or it would take names away.
+   */
+  async #readAll(redis: Redis): Promise<string | undefined> {
     const { objects, changes } = this.#target.keys;
     // Before the hash: what changes while it is read is read again from the stream.
     const [last] = await redis.xrevrange(changes, '+', '-', 'COUNT', 1);
-    const gone = new Set(this.#keys);
+    const records = new Map<string, string>();
     for await (const page of redis.hscanStream(objects, { count: 500 })) {
       const fields = page as string[];
-      for (let i = 0; i < fields.length; i += 2) {
-        gone.delete(fields[i] ?? '');
-        this.#set(fields[i] ?? '', fields[i + 1]);
-      }
+      for (let i = 0; i < fields.length; i += 2) records.set(fields[i] ?? '', fields[i + 1] ?? '');
     }
-    for (const key of gone) this.#set(key, undefined);
+    const count = await this.#readMeta(redis);
+    if (count === undefined || records.size < count) return undefined;
+    for (const key of this.#keys) if (!records.has(key)) this.#set(key, undefined);
+    for (const [key, text] of records) this.#set(key, text);
     this.#synced = true;
     this.#firstRead.resolve();
     const change = readChange(last?.[1] ?? []);

@@ -8,13 +8,23 @@
  * compared by queries per second of a full core: queries ÷ CPU time that the server's process used.
  */
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { bundle } from '../../build/bundle.ts';
 import { importOf, sliceOf } from '../../crossdns/served.fixture.ts';
+import {
+  cpuSeconds,
+  dnsperf,
+  latencies,
+  median,
+  print,
+  quantile,
+  residentMegabytes,
+  serverCore,
+} from './dns/load.ts';
 
 const { values } = parseArgs({
   options: {
@@ -30,7 +40,6 @@ const zone = 'hyperos.local';
 const services = 1_000;
 /** Queries a second at which latency is measured. */
 const steadyRate = 20_000;
-const [serverCore, clientCore] = ['0', '1'];
 
 interface Server {
   readonly name: string;
@@ -60,7 +69,6 @@ const cases: readonly Case[] = [
 ];
 
 const directory = mkdtempSync(join(tmpdir(), 'nauti-bench-dns-'));
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The same names for all: a zone file for Knot and CoreDNS, manifests for crossdns. */
 function writeData(): void {
@@ -115,7 +123,7 @@ zone:
 }
 
 function servers(): Server[] {
-  const program = join(root, 'cli', 'nauti.ts');
+  const program = join(directory, 'program', 'nauti.js');
   const manifests = join(directory, 'manifests');
   const found: Server[] = [
     {
@@ -137,43 +145,6 @@ function servers(): Server[] {
   return found;
 }
 
-const ticks = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-
-/** CPU time of a process so far, in seconds. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / ticks;
-}
-
-function residentMegabytes(pid: number): number {
-  const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
-  return (pages * 4_096) / 1e6;
-}
-
-interface Load {
-  readonly completed: number;
-  readonly lost: number;
-  readonly output: string;
-}
-
-async function dnsperf(server: Server, file: string, ...args: string[]): Promise<Load> {
-  const output = await new Promise<string>((resolve, reject) => {
-    const child = spawn(
-      'taskset',
-      ['-c', clientCore, 'dnsperf', '-s', '127.0.0.1', '-p', String(server.port), '-d', file, ...args],
-      { stdio: ['ignore', 'pipe', 'ignore'] },
-    );
-    const chunks: Buffer[] = [];
-    child.stdout.on('data', chunk => chunks.push(chunk));
-    child.on('error', reject);
-    child.on('close', () => resolve(Buffer.concat(chunks).toString()));
-  });
-  const number = (label: string) => Number(new RegExp(`${label}:\\s+(\\d+)`).exec(output)?.[1] ?? 0);
-  return { completed: number('Queries completed'), lost: number('Queries lost'), output };
-}
-
 async function start(server: Server): Promise<ChildProcess> {
   const child = spawn('taskset', ['-c', serverCore, ...server.command], {
     stdio: 'ignore',
@@ -183,38 +154,10 @@ async function start(server: Server): Promise<ChildProcess> {
   const file = join(directory, 'first');
   writeFileSync(file, `${one(0)} A\n`);
   for (;;) {
-    const { output } = await dnsperf(server, file, '-n', '1', '-t', '1');
+    const { output } = await dnsperf(server.port, file, '-n', '1', '-t', '1');
     if (/NOERROR 1 /.test(output)) return child;
     if (performance.now() > deadline) throw new Error(`${server.name} does not answer: ${output}`);
   }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
-}
-
-function percentile(sorted: Float64Array, share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-/** Latencies at the steady rate, in milliseconds, as p50 and p99. */
-async function latency(server: Server, file: string): Promise<[number, number]> {
-  const { output } = await dnsperf(
-    server,
-    file,
-    ...['-v', '-Q', String(steadyRate), '-l', String(seconds), '-c', '4', '-q', '200'],
-  );
-  const times = Float64Array.from(
-    output.matchAll(/^> \S+ \S+ \S+ ([\d.]+)$/gm),
-    match => Number(match[1]) * 1e3,
-  );
-  times.sort();
-  return [percentile(times, 0.5), percentile(times, 0.99)];
 }
 
 async function measure(all: readonly Server[], running: readonly ChildProcess[]): Promise<void> {
@@ -234,7 +177,7 @@ async function measure(all: readonly Server[], running: readonly ChildProcess[])
         const before = cpuSeconds(pid);
         const begin = performance.now();
         const { completed, lost } = await dnsperf(
-          server,
+          server.port,
           file,
           ...['-m', transport, '-l', String(seconds), '-c', '4', '-q', '200'],
         );
@@ -257,7 +200,10 @@ async function measureLatency(all: readonly Server[]): Promise<void> {
   writeFileSync(file, Array.from({ length: services }, (_, i) => `${one(i)} A\n`).join(''));
   const results: [number, number][][] = all.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [i, server] of all.entries()) results[i]?.push(await latency(server, file));
+    for (const [i, { port }] of all.entries()) {
+      const times = await latencies(port, file, { rate: steadyRate, seconds });
+      results[i]?.push([quantile(times, 0.5), quantile(times, 0.99)]);
+    }
   }
   print(`\nlatency at ${steadyRate} queries a second, in ms:`);
   for (const [i, { name }] of all.entries()) {
@@ -267,6 +213,7 @@ async function measureLatency(all: readonly Server[]): Promise<void> {
 }
 
 writeData();
+await bundle(join(directory, 'program'));
 const all = servers();
 const running: ChildProcess[] = [];
 try {
@@ -275,7 +222,8 @@ try {
   await measureLatency(all);
   print('\nresident memory, in MB:');
   for (const [i, { name }] of all.entries()) {
-    print(`  ${name.padEnd(9)} ${residentMegabytes(running[i]?.pid ?? 0).toFixed(0)}`);
+    const { all: resident, own } = residentMegabytes(running[i]?.pid ?? 0);
+    print(`  ${name.padEnd(9)} ${resident.toFixed(0)}, of them its own ${own.toFixed(0)}`);
   }
 } finally {
   for (const child of running) child.kill('SIGKILL');

@@ -1,90 +1,20 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { Redis } from 'ioredis';
-import { readServiceRecord } from '../../../crossdns/records.ts';
-import { parseRecord, parseRedisTarget, type RedisTarget } from '../../../crossdns/redis/layout.ts';
+import { pino } from 'pino';
+import { parseRedisTarget, type RedisTarget } from '../../../crossdns/redis/layout.ts';
 import { Publisher } from '../../../crossdns/redis/publisher.ts';
 import { importOf, Served, sliceOf } from '../../../crossdns/served.fixture.ts';
 import { RedisSource } from '../../../crossdns/sources/redis.ts';
+import { Authority } from '../../../lab/certificates.ts';
 import { silentLogger } from '../../../process/log.ts';
+import { eventually, freePort, RedisServer, secret } from './redisserver.ts';
+import { ServerProcess } from './server.ts';
 
 const log = silentLogger();
 const name = 'web.demo.svc.hyperos.local A';
-const secret = 'not-a-secret';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise(resolve => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-/** A real redis-server on loopback. */
-class RedisServer {
-  readonly port: number;
-  readonly #directory: string;
-  #child: ChildProcess | undefined;
-
-  constructor(port: number, directory: string) {
-    this.port = port;
-    this.#directory = directory;
-  }
-
-  async start(...args: string[]): Promise<void> {
-    this.#child = spawn(
-      'redis-server',
-      [
-        ...['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#directory, '--save', ''],
-        ...['--requirepass', secret, '--masterauth', secret, '--dbfilename', `${this.port}.rdb`, ...args],
-      ],
-      { stdio: 'ignore' },
-    );
-    await eventually(async () => (await this.use(redis => redis.ping())) === 'PONG');
-  }
-
-  async use<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
-    const redis = new Redis({
-      port: this.port,
-      password: secret,
-      retryStrategy: () => null,
-      lazyConnect: true,
-    });
-    redis.on('error', () => {});
-    try {
-      await redis.connect();
-      return await work(redis);
-    } finally {
-      redis.disconnect();
-    }
-  }
-
-  async kill(): Promise<void> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill('SIGKILL');
-    await ended;
-  }
-}
-
-async function eventually(check: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  for (let last: unknown = 'it did not become true'; ; ) {
-    try {
-      if (await check()) return;
-    } catch (error) {
-      last = error;
-    }
-    if (performance.now() > deadline) throw new Error('waited for 20 s', { cause: last });
-    await new Promise(resolve => setTimeout(resolve, 20));
-  }
-}
 
 describe('crossdns over Redis', function () {
   this.timeout(60_000);
@@ -123,6 +53,13 @@ describe('crossdns over Redis', function () {
     return publisher;
   }
 
+  /** One that ends before all else. */
+  function publishAlone(): { running: Promise<void>; end: AbortController } {
+    const end = new AbortController();
+    const publisher = new Publisher(target, origin.catalog, log);
+    return { running: publisher.run(AbortSignal.any([end.signal, stop.signal])), end };
+  }
+
   async function follow(): Promise<{ served: Served; source: RedisSource }> {
     const served = new Served([]);
     const source = new RedisSource(target, { catalog: served.catalog, localNamespace: '', log });
@@ -132,7 +69,10 @@ describe('crossdns over Redis', function () {
   }
 
   const becomes = (served: Served, answer: string | string[]) =>
-    eventually(() => JSON.stringify(served.data(name)) === JSON.stringify(answer));
+    eventually(`answer ${answer}`, () => JSON.stringify(served.data(name)) === JSON.stringify(answer));
+  const filled = (server: RedisServer, count = 2) =>
+    eventually(`${count} objects`, async () => (await objectsIn(server)) === count);
+  const objectsIn = (server: RedisServer) => server.use(redis => redis.hlen(target.keys.objects));
 
   it('answers in several servers what one publisher knows, and follows it', async () => {
     publish();
@@ -158,7 +98,7 @@ describe('crossdns over Redis', function () {
     publish();
     const later = await follow();
     await becomes(later.served, ['10.1.0.7']);
-    await eventually(() => Array.isArray(later.served.data('new.demo.svc.hyperos.local A')));
+    await eventually('a new service', () => Array.isArray(later.served.data('new.demo.svc.hyperos.local A')));
     const entries = await first.use(redis => redis.xlen(target.keys.changes));
     expect(entries, 'two objects at first, two that changed').to.equal(4);
     expect(served.data(name), 'the reader that ended keeps what it had').to.eql(['10.1.0.1']);
@@ -182,9 +122,9 @@ describe('crossdns over Redis', function () {
       if (!service.hasReadyEndpoint) gone = true;
     });
     await first.use(redis => redis.flushall());
-    await eventually(() => first.use(async redis => (await redis.hlen(target.keys.objects)) === 2));
+    await filled(first);
     await first.use(redis => redis.del(target.keys.objects));
-    await eventually(() => first.use(async redis => (await redis.hlen(target.keys.objects)) === 2));
+    await filled(first);
     origin.apply(sliceOf('demo/web', 'c1', ['10.1.0.6']));
     await becomes(served, ['10.1.0.6']);
     expect(gone).to.equal(false);
@@ -194,11 +134,147 @@ describe('crossdns over Redis', function () {
     await second.start('--replicaof', '127.0.0.1', String(first.port));
     publish();
     const { served } = await follow();
-    await eventually(() => second.use(async redis => (await redis.hlen(target.keys.objects)) === 2));
+    await filled(second);
     await first.kill();
     await second.use(redis => redis.replicaof('NO', 'ONE'));
     origin.apply(sliceOf('demo/web', 'c1', ['10.1.0.4']));
     await becomes(served, ['10.1.0.4']);
+  });
+
+  it('takes no answer away while the hash is not whole, also without a publisher', async () => {
+    const { running: publishing, end } = publishAlone();
+    const { served } = await follow();
+    end.abort();
+    await publishing;
+    const looked = await first.calls('hscan');
+    await first.use(redis => redis.del(target.keys.objects));
+    await eventually('the reader looking twice', async () => (await first.calls('hscan')) >= looked + 2);
+    expect(served.data(name)).to.eql(['10.1.0.1']);
+    publish();
+    origin.apply(sliceOf('demo/web', 'c1', ['10.1.0.3']));
+    await becomes(served, ['10.1.0.3']);
+  });
+
+  it('takes no answer away when Redis evicts its keys for want of memory, and is filled again', async () => {
+    publish();
+    const { served } = await follow();
+    let gone = false;
+    served.catalog.subscribe(service => {
+      if (!service.hasReadyEndpoint) gone = true;
+    });
+    await first.use(async redis => {
+      const used = Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1]);
+      await redis.config('SET', 'maxmemory-policy', 'allkeys-random');
+      await redis.config('SET', 'maxmemory', String(used + 2_000_000));
+      const isThere = () => redis.exists(target.keys.objects);
+      for (let i = 0; (await isThere()) === 1 && i < 10_000; i++)
+        await redis.set(`other${i}`, 'x'.repeat(50_000));
+      expect(await isThere(), 'the hash was evicted').to.equal(0);
+      await redis.config('SET', 'maxmemory', '0');
+    });
+    await filled(first);
+    origin.apply(sliceOf('demo/web', 'c1', ['10.1.0.6']));
+    await becomes(served, ['10.1.0.6']);
+    expect(gone).to.equal(false);
+  });
+
+  it('goes on where it was after a lost connection, without reading all again', async () => {
+    publish();
+    const { served } = await follow();
+    const read = await first.calls('hscan');
+    // Publisher and reader; the publisher looks at all again, which is one more.
+    await first.use(redis => redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'));
+    origin.apply(sliceOf('demo/web', 'c1', ['10.1.0.2']));
+    await becomes(served, ['10.1.0.2']);
+    origin.apply(sliceOf('demo/web', 'c1', ['10.1.0.3']));
+    await becomes(served, ['10.1.0.3']);
+    expect(await first.calls('hscan')).to.equal(read + 1);
+  });
+
+  it('leaves a Redis whose publisher is silent for another of the same', async () => {
+    await second.start('--replicaof', '127.0.0.1', String(first.port));
+    const { running: publishing, end } = publishAlone();
+    await filled(second);
+    end.abort();
+    await publishing;
+    await second.use(redis => redis.replicaof('NO', 'ONE'));
+    const served = new Served([]);
+    const source = new RedisSource(
+      target,
+      { catalog: served.catalog, localNamespace: '', log },
+      { silentFor: 3_000 },
+    );
+    running.push(source.run(stop.signal));
+    await source.untilSynced(stop.signal);
+    expect(served.data(name)).to.eql(['10.1.0.1']);
+    const toSecond = parseRedisTarget(
+      `redis://:${secret}@127.0.0.1:${second.port}/0?prefix=test`,
+    ) as RedisTarget;
+    origin.apply(sliceOf('demo/web', 'c1', ['10.1.0.9']));
+    running.push(new Publisher(toSecond, origin.catalog, log).run(stop.signal));
+    await becomes(served, ['10.1.0.9']);
+  });
+
+  it('speaks TLS to a Redis whose certificate its CA signed, and to no other', async () => {
+    const authority = await Authority.open(join(directory, 'ca'), 'test');
+    const stranger = await Authority.open(join(directory, 'stranger'), 'test');
+    const pair = await authority.issue('redis', { commonName: 'redis', hosts: ['127.0.0.1'] });
+    await second.startTls({ ca: authority.certificate, ...pair }, await readFile(authority.certificate));
+    const secure = parseRedisTarget(
+      `rediss://:${secret}@127.0.0.1:${second.port}/0?prefix=test`,
+    ) as RedisTarget;
+    running.push(
+      new Publisher({ ...secure, ca: authority.certificate }, origin.catalog, log).run(stop.signal),
+    );
+    const [trusting, wary] = [authority, stranger].map(({ certificate: ca }) => {
+      const served = new Served([]);
+      const source = new RedisSource({ ...secure, ca }, { catalog: served.catalog, localNamespace: '', log });
+      running.push(source.run(stop.signal));
+      return { served, source };
+    });
+    await trusting?.source.untilSynced(stop.signal);
+    expect(trusting?.served.data(name)).to.eql(['10.1.0.1']);
+    expect(wary?.source.synced).to.equal(false);
+  });
+
+  it('needs no more rights than the README says, and says nothing of a password that is wrong', async () => {
+    const keys = '~{test}:*';
+    await first.use(async redis => {
+      const reader = '+@read +select +info';
+      const writer = '+hset +hdel +xadd +multi +exec';
+      await redis.call('ACL', 'SETUSER', 'reader', 'on', '>r', keys, ...reader.split(' '));
+      await redis.call(
+        'ACL',
+        'SETUSER',
+        'writer',
+        'on',
+        '>w',
+        keys,
+        ...reader.split(' '),
+        ...writer.split(' '),
+      );
+    });
+    const as = (login: string) =>
+      parseRedisTarget(`redis://${login}@127.0.0.1:${first.port}/0?prefix=test`) as RedisTarget;
+    running.push(new Publisher(as('writer:w'), origin.catalog, log).run(stop.signal));
+    const served = new Served([]);
+    const source = new RedisSource(as('reader:r'), { catalog: served.catalog, localNamespace: '', log });
+    running.push(source.run(stop.signal));
+    await source.untilSynced(stop.signal);
+    origin.apply(sliceOf('demo/web', 'c1', ['10.1.0.2']));
+    await becomes(served, ['10.1.0.2']);
+
+    const lines: string[] = [];
+    const spoken = pino({ level: 'trace' }, { write: line => lines.push(line) });
+    const refused = new RedisSource(as('reader:not-this-one'), {
+      catalog: new Served([]).catalog,
+      localNamespace: '',
+      log: spoken,
+    });
+    running.push(refused.run(stop.signal));
+    await eventually('a refusal in the log', () => lines.some(line => line.includes('WRONGPASS')));
+    expect(refused.synced).to.equal(false);
+    expect(lines.join('')).not.to.contain('not-this-one');
   });
 
   it('refuses wrong data under its keys, and keeps what it knew', async () => {
@@ -216,7 +292,7 @@ describe('crossdns over Redis', function () {
     await first.use(redis => redis.hset(target.keys.objects, 'Other/key', '{"kind":"slice"}'));
     origin.apply(sliceOf('demo/web', 'c1', ['10.1.0.2']));
     await becomes(served, ['10.1.0.2']);
-    await eventually(() => first.use(async redis => (await redis.hlen(target.keys.objects)) === 2));
+    await filled(first);
   });
 
   it('does not begin before everything is there, nor with another layout', async () => {
@@ -233,36 +309,30 @@ describe('crossdns over Redis', function () {
   });
 });
 
-describe('what is in Redis', () => {
-  it('is read as strictly as the objects', () => {
-    const good = readServiceRecord(
-      sliceOf('demo/web', 'c1', ['db=10.1.0.1@z'], { ports: ['http/tcp:80'] }),
-      '',
-    );
-    expect(JSON.stringify(parseRecord(JSON.stringify(good)))).to.equal(
-      JSON.stringify({ ...good, unready: 0 }),
-    );
-    for (const changes of [
-      { cluster: 'a.b.c' },
-      { service: 'a.b' },
-      { namespace: '' },
-      { family: 5 },
-      { endpoints: [{ addresses: ['x'] }] },
-      { endpoints: [null] },
-      { ports: [{ name: 'a.b', protocol: 'tcp', port: 1 }] },
-      { kind: 'other' },
-    ]) {
-      expect(() => parseRecord(JSON.stringify({ ...good, ...changes })), JSON.stringify(changes)).to.throw();
-    }
-  });
+describe('the processes around Redis', function () {
+  this.timeout(60_000);
 
-  it('has an address that logs may show', () => {
-    expect(parseRedisTarget('rediss://user:pw@a,b:7000/2?prefix=x')).to.deep.include({
-      urls: ['rediss://user:pw@a/2', 'rediss://user:pw@b:7000/2'],
-      shown: 'rediss://a,b:7000/2',
+  it('publish and answer, with addresses and passwords from the environment', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'crossdns-redis-'));
+    const redis = new RedisServer(await freePort(), directory);
+    await redis.start();
+    const nobody = await freePort();
+    const examples = fileURLToPath(new URL('../../../crossdns/examples', import.meta.url));
+    const publisher = new ServerProcess(['dns-publish', '--from', examples], {
+      NAUTI_TO: `redis://:${secret}@127.0.0.1:${nobody},127.0.0.1:${redis.port}`,
     });
-    for (const wrong of ['http://a', 'redis://', 'redis://a?prefix=a b', 'redis://a/x']) {
-      expect(parseRedisTarget(wrong), wrong).to.equal(undefined);
-    }
+    await publisher.logged('published');
+    // Commas would separate sources here.
+    const source = `redis://:${secret}@127.0.0.1:${nobody};127.0.0.1:${redis.port}`;
+    const server = await ServerProcess.startWith({ NAUTI_SOURCE: source }, '--cluster-id', 'cluster1');
+    await server.logged('all sources read, answering');
+    const nginx = 'nginx-svc.default.svc.hyperos.local A';
+    expect(await server.data(nginx)).to.eql(['10.113.0.10', '10.113.0.11', '10.114.0.10']);
+    expect(await publisher.stop()).to.equal(0);
+    expect(await server.data(nginx)).to.have.length(3);
+    expect(await server.stop()).to.equal(0);
+    for (const { log } of [publisher, server]) expect(JSON.stringify(log)).not.to.contain(secret);
+    await redis.kill();
+    await rm(directory, { recursive: true });
   });
 });

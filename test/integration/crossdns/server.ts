@@ -18,7 +18,8 @@ export class ServerProcess {
   readonly #exit: Promise<number | null>;
   port = 0;
 
-  private constructor(args: readonly string[], environment: Record<string, string> = {}) {
+  /** Starts `nauti` with any arguments. */
+  constructor(args: readonly string[], environment: Record<string, string> = {}) {
     this.child = spawn(process.execPath, [program, ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...environment },
@@ -35,8 +36,16 @@ export class ServerProcess {
   }
 
   /** Starts `nauti crossdns` on a free port of loopback, and waits until it listens. */
-  static async start(...args: readonly string[]): Promise<ServerProcess> {
-    const server = new ServerProcess(['crossdns', '--listen', '127.0.0.1:0', ...args]);
+  static start(...args: readonly string[]): Promise<ServerProcess> {
+    return ServerProcess.startWith({}, ...args);
+  }
+
+  /** The same with variables of the environment. */
+  static async startWith(
+    environment: Record<string, string>,
+    ...args: readonly string[]
+  ): Promise<ServerProcess> {
+    const server = new ServerProcess(['crossdns', '--listen', '127.0.0.1:0', ...args], environment);
     const line = await server.logged('listening');
     server.port = (line.address as { port: number }).port;
     return server;
