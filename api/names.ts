@@ -74,10 +74,33 @@ export const podAnnotations = {
 /** Label of the gateway ("CNF") pod. */
 export const gatewayPodLabel = 'nauti.io/cnf';
 
+/**
+ * What people say of a gateway, as annotations of the Node that it runs on. The gateway repeats them on its cluster's
+ * Peer, where the other gateways read them.
+ */
+export const gatewayAnnotations = {
+  /** `host`, `host:port`: where others dial this gateway, whatever else is known of it. */
+  forceEndpoint: 'nauti.io/force-endpoint',
+  /** An address, or address/prefix, by which clusters of the same location reach this gateway. */
+  forceInternalIp: 'nauti.io/force-internal-ip',
+  /** Present: a candidate to speak for its location. */
+  leader: 'nauti.io/leader',
+  /** Where the cluster is; beats the label `topology.kubernetes.io/region`. */
+  location: 'nauti.io/location',
+  /** Seconds between keepalives, 0 for none; beats the flag. */
+  persistentKeepalive: 'nauti.io/persistent-keepalive',
+  /** On Peers only: `full` or `location`; what the hub's Peer says counts for all. */
+  granularity: 'nauti.io/granularity',
+  /** On Peers only: the MTU of the cluster's tunnel device. */
+  mtu: 'nauti.io/tunnel-mtu',
+} as const;
+
 /** Field managers of server-side apply, one a component. */
 export const fieldManagers = {
   syncer: 'nauti-syncer',
   hub: 'nauti-hub',
   ovnController: 'nauti-ovn-controller',
   octopus: 'nauti-octopus',
+  /** The hub's gateway, on the Peers of others. */
+  hubGateway: 'nauti-octopus-hub',
 } as const;

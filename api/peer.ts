@@ -37,6 +37,8 @@ export interface PeerSpec {
   readonly port?: number;
   /** WireGuard's: base64 of 32 bytes. Absent until the cluster's gateway has run. */
   readonly public_key?: string;
+  /** The key that the gateway will change to: told before it is used, so that no packet is lost by the change. */
+  readonly next_public_key?: string;
   readonly ishub: boolean;
   /** Others may dial it. */
   readonly isPublic: boolean;
@@ -56,6 +58,14 @@ export const peerConditions = {
   cidrGiven: 'CidrGiven',
 } as const;
 
+/** Types of the conditions that the hub's gateway writes. */
+export const gatewayConditions = {
+  /** Whether the Peer is believed; where not, the message says why. */
+  tunnelAccepted: 'TunnelAccepted',
+  /** Whether the cluster's gateway answered within the last minute. */
+  gatewayReady: 'GatewayReady',
+} as const;
+
 export interface Tunnel {
   /** The cluster at the other end. */
   readonly cluster_id: string;
@@ -66,6 +76,12 @@ export interface Tunnel {
   readonly rtt_min_us?: number;
   readonly rtt_avg_us?: number;
   readonly rtt_max_us?: number;
+  /** Part of the last probes that no answer came to, in percent. */
+  readonly loss_percent?: number;
+  readonly rx_bytes?: number;
+  readonly tx_bytes?: number;
+  /** How packets for that cluster travel: by this tunnel, or by the hub. */
+  readonly path?: 'Direct' | 'Relayed';
   readonly message?: string;
 }
 
@@ -90,6 +106,7 @@ function isHost(text: string): boolean {
 }
 
 const rtt = optional(integer(0, 3_600_000_000));
+const bytes = optional(integer(0, Number.MAX_SAFE_INTEGER));
 
 const peer: Field<Peer> = objectOf({
   metadata: meta,
@@ -99,6 +116,7 @@ const peer: Field<Peer> = objectOf({
     endpoint: optionalText(endpoint),
     port: optional(portNumber),
     public_key: optionalText(publicKey),
+    next_public_key: optionalText(publicKey),
     ishub: withDefault(boolean, false),
     isPublic: withDefault(boolean, false),
   }),
@@ -113,6 +131,10 @@ const peer: Field<Peer> = objectOf({
         rtt_min_us: rtt,
         rtt_avg_us: rtt,
         rtt_max_us: rtt,
+        loss_percent: optional(integer(0, 100)),
+        rx_bytes: bytes,
+        tx_bytes: bytes,
+        path: optional(oneOf('Direct', 'Relayed')),
         message: optionalText(anyText),
       }),
       { max: 1024 },

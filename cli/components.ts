@@ -36,6 +36,14 @@ export const components: Readonly<Record<string, Entry>> = {
     summary: 'gives the pods of a node their second NIC',
     load: async () => (await import('../nri/main.ts')).nri,
   },
+  octopus: {
+    summary: 'WireGuard gateway: carries the secondary network between the clusters',
+    load: async () => (await import('../octopus/main.ts')).octopus,
+    tools: {
+      showconf: async () => (await import('../octopus/tools.ts')).showconfTool as Tool,
+      graph: async () => (await import('../octopus/tools.ts')).graphTool as Tool,
+    },
+  },
   'ovn-controller': {
     summary: 'gives every pod an address and a logical switch port in OVN',
     load: async () => (await import('../ovn-controller/main.ts')).ovnController,
@@ -43,6 +51,10 @@ export const components: Readonly<Record<string, Entry>> = {
   'ovn-certificate': {
     summary: "gets a certificate for a client or server of OVN's databases, and renews it in time",
     load: async () => (await import('../ovn-pki/certificate-main.ts')).ovnCertificate,
+  },
+  'ovn-leave': {
+    summary: 'takes OVN off the nodes of a cluster: before it is uninstalled',
+    load: async () => (await import('../ovn-node/main.ts')).ovnLeave,
   },
   'ovn-pki': {
     summary: "signs the certificates by which OVN's databases and their clients know each other",

@@ -8,6 +8,10 @@ const packages = [
   // dig, as a client that others wrote.
   'bind9-dnsutils',
   'redis-server',
+  // Tunnels, and what tries them.
+  'wireguard-tools',
+  'wireguard-go',
+  'iputils-ping',
 ];
 
 await ensurePackages(packages, { onProgress: text => void process.stdout.write(`${text}\n`) });

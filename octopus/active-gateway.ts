@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { leases } from '../api/resource.ts';
+import { type LeadershipOptions, leadWhileHolding } from '../kube/leader.ts';
+import { readLease } from '../kube/lease.ts';
+import type { Logger } from '../process/log.ts';
+
+export interface ActiveOptions {
+  readonly lease: LeadershipOptions;
+  /** Carries the tunnels until its signal is aborted, and has taken them away when it resolves. */
+  readonly carry: (signal: AbortSignal) => Promise<void>;
+  /** Whether anybody answers at the other end of the tunnels. */
+  readonly isHeard: () => boolean;
+  /** Takes away what a former life of this process left. */
+  readonly clear: () => Promise<void>;
+  readonly log: Logger;
+}
+
+/** How often the lease is looked at while it is not ours for certain. Milliseconds. */
+const lookMs = 500;
+
+/** What a gateway that could not renew its lease does next. Pure. */
+export function afterDoubt(
+  holder: string | undefined | 'unreachable',
+  identity: string,
+  isHeard: boolean,
+): 'stay' | 'yield' {
+  if (holder === 'unreachable') return isHeard ? 'stay' : 'yield';
+  return holder === undefined || holder === '' || holder === identity ? 'stay' : 'yield';
+}
+
+/**
+ * Decides by a Lease which of several gateways carries the tunnels.
+ *
+ * Writes end with the lease, as everywhere; packets do not. An API server that is away takes no tunnel down: a gateway
+ * that cannot renew goes on until it sees that another one holds the lease, or until nobody answers it any more, which
+ * is what happens when another one has taken over and only we do not know.
+ */
+export async function carryWhileActive(options: ActiveOptions): Promise<void> {
+  const { lease, log } = options;
+  let active: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  const failure = new AbortController();
+  const until = AbortSignal.any([lease.signal, failure.signal]);
+  const start = () => {
+    const stop = new AbortController();
+    const done = options.carry(stop.signal).catch(error => {
+      if (!stop.signal.aborted) failure.abort(error);
+    });
+    active = { stop, done };
+  };
+  const end = async () => {
+    const ended = active;
+    active = undefined;
+    ended?.stop.abort(new Error('this gateway is not the active one'));
+    await ended?.done;
+  };
+  try {
+    // Tunnels that a crash left are taken up again where the lease is still ours; else they are another's by now.
+    const holder = await readHolder();
+    if (holder !== undefined && afterDoubt(holder, lease.identity, true) === 'yield') await options.clear();
+    await leadWhileHolding({ ...lease, signal: until }, async term => {
+      if (active === undefined) start();
+      await aborted(term);
+      // On a graceful end the tunnels go before the lease is given back: never two at once.
+      if (until.aborted) await end();
+      else void doubt().catch(error => failure.abort(error));
+    });
+  } finally {
+    await end();
+  }
+  if (failure.signal.aborted) throw failure.signal.reason;
+
+  async function doubt(): Promise<void> {
+    log.warn('lease is not renewed, tunnels go on');
+    while (active !== undefined && !until.aborted) {
+      const holder = await readHolder();
+      if (holder === lease.identity) return; // It is ours again, or nobody took it.
+      if (afterDoubt(holder, lease.identity, options.isHeard()) === 'yield') {
+        log.warn({ holder }, 'another gateway carries the tunnels now');
+        await end();
+        return;
+      }
+      await sleep(lookMs, undefined, { signal: until }).catch(() => undefined);
+    }
+  }
+
+  async function readHolder(): Promise<string | undefined> {
+    try {
+      const { namespace, name } = lease;
+      const found = await lease.client.get(
+        leases,
+        { namespace, name },
+        { signal: AbortSignal.timeout(lookMs * 4) },
+      );
+      return found && readLease(found).holder;
+    } catch {
+      return 'unreachable';
+    }
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

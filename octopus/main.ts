@@ -1,0 +1,83 @@
+import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { KubeClient } from '../kube/client.ts';
+import { defineComponent } from '../process/component.ts';
+import { carryWhileActive } from './active-gateway.ts';
+import { findHub } from './find-hub.ts';
+import { Gateway } from './gateway.ts';
+import { options } from './options.ts';
+import { OwnNode } from './own-node.ts';
+import { settingsOf } from './settings.ts';
+
+/** The Lease by which the candidates choose the one that carries the tunnels. */
+export const gatewayLease = 'nauti-octopus';
+
+export const octopus = defineComponent({
+  name: 'octopus',
+  summary: 'WireGuard gateway: carries the secondary network between the clusters',
+  help: `
+Runs in every member cluster with a secondary network, and on the hub with --hub true. Needs NET_ADMIN, and /dev/net/tun
+where the kernel has no WireGuard. Two may run in a cluster; one of them carries the tunnels.
+
+  nauti octopus --cluster-id cluster1 --endpoint gw.cluster1.example.com:31820
+  nauti octopus showconf --cluster-id cluster1 --hub-kubeconfig hub.kubeconfig
+  nauti octopus graph --hub-kubeconfig hub.kubeconfig --format svg > clusters.svg`,
+  options,
+  async run(given, { log, signal, probes, metrics }) {
+    const settings = await settingsOf(given);
+    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const local = new KubeClient(access, { log, metrics });
+    const stop = new AbortController();
+    const until = AbortSignal.any([signal, stop.signal]);
+    let gateway: Gateway | undefined;
+    // Ready is who could take over: a standby has no tunnels, and a Service must not send to it, which the Lease sees to.
+    probes.ready('hub', () => gateway?.readiness ?? 'this cluster must have joined the hub');
+    const hub = await findHub(settings, local, { log, metrics }, until);
+    if (hub === undefined) return local.close();
+    const node = new OwnNode({ client: local, name: given.nodeName, log });
+    const { shareNamespace } = hub;
+    const own = new Gateway({
+      settings,
+      local,
+      hub: hub.client,
+      shareNamespace,
+      node: () => node.current,
+      log,
+      registry: metrics,
+    });
+    gateway = own;
+    node.subscribe(() => own.nodeChanged());
+
+    const parts = [
+      hub.run(until),
+      node.run(until),
+      own.follow(until),
+      (async () => {
+        // Who knows nothing must not take over from one that does.
+        await Promise.all([own.prepared(until), node.synced(until)]);
+        await carryWhileActive({
+          lease: {
+            client: local,
+            namespace: settings.namespace,
+            name: gatewayLease,
+            identity: settings.identityText,
+            leaseDurationMs: settings.leaseDuration,
+            renewDeadlineMs: settings.leaseDuration * 0.75,
+            retryMs: settings.leaseDuration * 0.12,
+            log,
+            metrics,
+            signal: until,
+          },
+          carry: term => own.carry(term),
+          isHeard: () => own.isHeard,
+          clear: () => own.clear(),
+          log,
+        });
+      })(),
+    ];
+    for (const part of parts) part.catch(error => stop.abort(error));
+    await Promise.allSettled(parts);
+    local.close();
+    hub.client.close();
+    if (!signal.aborted) throw stop.signal.reason;
+  },
+});
