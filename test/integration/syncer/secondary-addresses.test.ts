@@ -1,6 +1,12 @@
 import { expect } from 'chai';
 import { pods } from '../../../api/resource.ts';
-import { type ClusterSet, type RunningSyncer, sharedClusterSet, startSyncer } from './cluster-set.ts';
+import {
+  type ClusterSet,
+  joinable,
+  type RunningSyncer,
+  sharedClusterSet,
+  startSyncer,
+} from './cluster-set.ts';
 import {
   addressesOf,
   endpoint,
@@ -20,7 +26,12 @@ describe('a syncer that publishes secondary addresses', function () {
   before(async function () {
     this.timeout(180_000);
     set = await sharedClusterSet();
-    syncers = [startSyncer(set.cluster1, { addresses: 'secondary' }), startSyncer(set.cluster2)];
+    // Another file may have made them leave.
+    const [one, two] = await Promise.all([
+      joinable(set.hub, set.cluster1, 'cluster1', set.directory),
+      joinable(set.hub, set.cluster2, 'cluster2', set.directory),
+    ]);
+    syncers = [startSyncer(one, { addresses: 'secondary' }), startSyncer(two)];
     await Promise.all([makeNamespace(set.cluster1.client, ns), makeNamespace(set.cluster2.client, ns)]);
   });
   after(async () => {
