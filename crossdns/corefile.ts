@@ -96,7 +96,11 @@ function block(zones: readonly string[], address: string, bind: readonly string[
       `${zone}:53 {`,
       '    errors',
       ...(bind === undefined ? [] : [`    ${bind.join(' ')}`]),
-      `    forward . ${target}`,
+      // Behind the address are several servers. When one dies, half of the health checks still fail for a moment; after
+      // the two that are the default CoreDNS gives the rest up, and answers SERVFAIL where another try would do.
+      `    forward . ${target} {`,
+      '        max_fails 10',
+      '    }',
       '}',
     ].join('\n'),
   );
