@@ -10,7 +10,7 @@ import { kubeconfigPath } from './paths.ts';
 import { readLabState, runningTopology, withLabLock } from './registry.ts';
 import { describeLab } from './status.ts';
 import { ensureTools, toolPath } from './tools.ts';
-import { clusterNamed, clusterNames, nodeNamed, podNetworkModes } from './topology.ts';
+import { clusterNamed, clusterNames, nodeNamed, podNetworkModes, usualClusters } from './topology.ts';
 import { bringUp, prepareLab } from './up.ts';
 
 const interrupted = new AbortController();
@@ -33,13 +33,13 @@ program
   .description('bring up the lab, or what is missing of it')
   .option(
     '--clusters <names>',
-    `of ${clusterNames.join(', ')}, separated by commas (default: all)`,
+    `of ${clusterNames.join(', ')}, separated by commas (default: ${usualClusters.join(',')})`,
     commaSeparated,
   )
   .addOption(
     new Option(
       '--pod-networks <mode>',
-      'routed: one flat pod network; overlapping: all clusters use the same pod CIDR',
+      'routed: one flat pod network; overlapping: all clusters use the same pod CIDR, and cluster2 is behind a NAT',
     ).choices(podNetworkModes),
   )
   .action(async ({ clusters, podNetworks }) => {

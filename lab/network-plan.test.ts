@@ -52,6 +52,24 @@ describe('network plan', () => {
     ).to.eql([]);
   });
 
+  it('has a router before a cluster that is behind a NAT, and no other way in', () => {
+    expect(planOf('nauti-cluster2-node1').settings.join('\n')).not.to.contain('198.51.100.39');
+    const rules = planOf('nauti-nat-cluster2', 'overlapping').rules;
+    expect(rules).to.contain('ip saddr { 198.51.100.30, 198.51.100.31 } masquerade fully-random');
+    expect(rules).to.contain('policy drop;');
+    const behind = planOf('nauti-cluster2-node1', 'overlapping').settings;
+    expect(behind).to.include.members([
+      'route replace 198.51.100.10 via 198.51.100.39',
+      'route replace 198.51.100.22 via 198.51.100.39',
+    ]);
+    const before = planOf('nauti-hub-node1', 'overlapping').settings;
+    expect(before).to.include.members([
+      'route replace unreachable 198.51.100.30',
+      'route replace unreachable 198.51.100.31',
+    ]);
+    expect(before.join('\n')).not.to.contain('198.51.100.39');
+  });
+
   it('lets pods keep their address to pods, and no further', () => {
     expect(planOf('nauti-cluster2-node1').rules).to.contain(
       'ip saddr 10.242.0.0/24 ip daddr != { 10.240.0.0/16, 10.241.0.0/16, 10.242.0.0/16 } masquerade',
@@ -62,7 +80,9 @@ describe('network plan', () => {
   });
 
   it('sets only what may be set again, as "up" does', () => {
-    for (const { settings } of planNetwork(describeTopology('routed'))) {
+    for (const { settings } of (['routed', 'overlapping'] as const).flatMap(mode =>
+      planNetwork(describeTopology(mode)),
+    )) {
       for (const line of settings) expect(line).to.match(/^(addr replace|route replace|link set) /);
     }
   });

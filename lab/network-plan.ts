@@ -5,6 +5,7 @@
  * first; each node has eth1 on the second. The machine itself has one device, a port of the first bridge.
  */
 import {
+  addressesOf,
   allNodes,
   type ClusterSpec,
   type NodeSpec,
@@ -48,6 +49,10 @@ export function nodeNamespace({ name }: Pick<NodeSpec, 'name'>): string {
   return `${namespacePrefix}${name}`;
 }
 
+function natNamespace({ name }: Pick<ClusterSpec, 'name'>): string {
+  return `${namespacePrefix}nat-${name}`;
+}
+
 export function planNetwork(topology: Topology): NamespacePlan[] {
   const nodes = allNodes(topology);
   return [
@@ -55,6 +60,9 @@ export function planNetwork(topology: Topology): NamespacePlan[] {
     planFabric(topology.clusters, nodes),
     ...topology.clusters.map(cluster => planControlPlane(topology, cluster)),
     ...nodes.map(node => planNode(topology, node)),
+    ...topology.clusters.flatMap(cluster =>
+      cluster.nat === undefined ? [] : [planNat(cluster, cluster.nat)],
+    ),
   ];
 }
 
@@ -82,6 +90,11 @@ function planFabric(clusters: readonly ClusterSpec[], nodes: readonly NodeSpec[]
       peer: 'eth0',
       netns: nodeNamespace(node),
     })),
+    ...clusters.flatMap(cluster =>
+      cluster.nat === undefined
+        ? []
+        : [{ bridge: 'nodes', port: portName('n', cluster.nat), peer: 'eth0', netns: natNamespace(cluster) }],
+    ),
     ...nodes.map(node => ({
       bridge: 'second',
       port: portName('s', node.secondAddress),
@@ -129,6 +142,7 @@ function planControlPlane(topology: Topology, cluster: ClusterSpec): NamespacePl
       ...addressOnEth0(cluster.address),
       // The API server calls webhooks and aggregated APIs at the addresses of their pods.
       ...podRoutes(topology, cluster),
+      ...natRoutes(topology, cluster),
     ],
     sysctls: {},
     plainDevices: [],
@@ -146,6 +160,7 @@ function planNode(topology: Topology, node: NodeSpec): NamespacePlan {
       `addr replace ${node.secondAddress}/${secondNetwork.prefixLength} dev eth1`,
       'link set eth1 up',
       ...podRoutes(topology, cluster, node),
+      ...natRoutes(topology, cluster),
     ],
     sysctls: { 'net.ipv4.ip_forward': '1' },
     rules: masquerade(topology, cluster, node),
@@ -173,6 +188,56 @@ function podRoutes(topology: Topology, cluster: ClusterSpec, own?: NodeSpec): st
 
 function reachableClusters(topology: Topology, cluster: ClusterSpec): readonly ClusterSpec[] {
   return topology.podNetworks === 'routed' ? topology.clusters : [cluster];
+}
+
+/**
+ * Who is behind a NAT sends by it; others cannot send to who is behind one. All have eth0 on one network, so that this
+ * machine reaches them: the routes are the wall.
+ */
+function natRoutes({ clusters }: Topology, own: ClusterSpec): string[] {
+  return clusters
+    .filter(cluster => cluster.name !== own.name)
+    .flatMap(cluster =>
+      addressesOf(cluster).flatMap(address => [
+        ...(cluster.nat === undefined ? [] : [`route replace unreachable ${address}`]),
+        ...(own.nat === undefined || cluster.nat !== undefined
+          ? []
+          : [`route replace ${address} via ${own.nat}`]),
+      ]),
+    );
+}
+
+/** The router of a cluster that is behind a NAT. */
+function planNat(cluster: ClusterSpec, address: string): NamespacePlan {
+  const inside = addressesOf(cluster).join(', ');
+  return {
+    name: natNamespace(cluster),
+    links: [],
+    settings: addressOnEth0(address),
+    // It is on one network with both sides: a redirect would show them the way around it.
+    sysctls: {
+      'net.ipv4.ip_forward': '1',
+      'net.ipv4.conf.all.send_redirects': '0',
+      'net.ipv4.conf.eth0.send_redirects': '0',
+    },
+    rules: [
+      'table ip nauti_lab',
+      'delete table ip nauti_lab',
+      'table ip nauti_lab {',
+      '  chain forward {',
+      '    type filter hook forward priority filter; policy drop;',
+      '    ct state established,related accept',
+      `    ip saddr { ${inside} } accept`,
+      '  }',
+      '  chain post {',
+      '    type nat hook postrouting priority srcnat; policy accept;',
+      `    ip saddr { ${inside} } masquerade fully-random`,
+      '  }',
+      '}',
+      '',
+    ].join('\n'),
+    plainDevices: [],
+  };
 }
 
 /** Pods keep their address on the way to pods that can answer it; elsewhere they go by their node's. */

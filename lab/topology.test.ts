@@ -36,6 +36,11 @@ describe('topology', () => {
     expect(new Set(clusters.map(({ nodes }) => nodes[0]?.podCidr))).to.have.length(1);
   });
 
+  it('has a third cluster where it is asked for', () => {
+    const { clusters } = describeTopology('routed', clusterNames);
+    expect(clusters.map(({ name }) => name)).to.eql(['hub', 'cluster1', 'cluster2', 'cluster3']);
+  });
+
   it('keeps the addresses of a cluster whichever others are there', () => {
     const [alone] = describeTopology('routed', ['cluster2']).clusters;
     expect(alone).to.eql(clusterNamed(describeTopology('routed'), 'cluster2'));

@@ -7,7 +7,8 @@ export interface Topology {
 
 /**
  * `routed`: each cluster has pod CIDRs of its own and routes to all others, one flat network (`addresses: pod`).
- * `overlapping`: all clusters use the same pod CIDR, pods reach beyond their cluster only by their node's address.
+ * `overlapping`: all clusters use the same pod CIDR, pods reach beyond their cluster only by their node's address, and
+ * cluster2 is behind a NAT.
  */
 export type PodNetworks = (typeof podNetworkModes)[number];
 export const podNetworkModes = ['routed', 'overlapping'] as const;
@@ -21,6 +22,11 @@ export interface ClusterSpec {
   readonly dnsAddress: string;
   readonly podCidr: string;
   readonly nodes: readonly NodeSpec[];
+  /**
+   * The address that other clusters see it come from: a router that gives each connection a port of its own
+   * (address- and port-dependent mapping, RFC 4787), and lets none in. None: it is reached by its own addresses.
+   */
+  readonly nat?: string;
 }
 
 export interface NodeSpec {
@@ -53,10 +59,19 @@ const dnsAddress = '10.96.0.10';
 const layout = [
   { name: 'hub', nodes: 1 },
   { name: 'cluster1', nodes: 2 },
-  { name: 'cluster2', nodes: 1 },
-] as const;
+  { name: 'cluster2', nodes: 1, behindNat: true },
+  { name: 'cluster3', nodes: 1 },
+] as const satisfies readonly ClusterLayout[];
+
+interface ClusterLayout {
+  readonly name: string;
+  readonly nodes: number;
+  readonly behindNat?: true;
+}
 
 export const clusterNames: readonly string[] = layout.map(cluster => cluster.name);
+/** Those that come up unless others are asked for. */
+export const usualClusters: readonly string[] = ['hub', 'cluster1', 'cluster2'];
 
 /**
  * The lab's topology, or the part of it that holds the given clusters. A cluster's addresses do not depend on which
@@ -64,7 +79,7 @@ export const clusterNames: readonly string[] = layout.map(cluster => cluster.nam
  */
 export function describeTopology(
   podNetworks: PodNetworks,
-  names: readonly string[] = clusterNames,
+  names: readonly string[] = usualClusters,
 ): Topology {
   const unknown = names.find(name => !clusterNames.includes(name));
   if (unknown !== undefined) {
@@ -78,7 +93,7 @@ export function describeTopology(
 
 function describeCluster(
   podNetworks: PodNetworks,
-  { name, nodes }: { name: string; nodes: number },
+  { name, nodes, behindNat }: ClusterLayout,
   index: number,
 ): ClusterSpec {
   const podNetwork = podNetworks === 'routed' ? `10.${240 + index}` : '10.244';
@@ -97,11 +112,17 @@ function describeCluster(
       podCidr: `${podNetwork}.${position}.0/24`,
       zone: `${name}-${'abcdefghi'[position]}`,
     })),
+    ...(behindNat && podNetworks === 'overlapping' && { nat: `198.51.100.${host + 9}` }),
   };
 }
 
 export function allNodes({ clusters }: Topology): NodeSpec[] {
   return clusters.flatMap(cluster => cluster.nodes);
+}
+
+/** Addresses of a cluster's API server and nodes. */
+export function addressesOf({ address, nodes }: ClusterSpec): string[] {
+  return [address, ...nodes.map(node => node.address)];
 }
 
 /** @throws Error that lists the names that there are. */

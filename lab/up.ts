@@ -16,10 +16,10 @@ import { foreignLab, readLabState, withLabLock, writeRecord } from './registry.t
 import { ensureTools } from './tools.ts';
 import {
   type ClusterSpec,
-  clusterNames,
   describeTopology,
   type PodNetworks,
   type Topology,
+  usualClusters,
 } from './topology.ts';
 
 export interface UpOptions {
@@ -94,7 +94,7 @@ function shorten(step: ListrTask<Context>): ListrTask<Context> {
 }
 
 async function decideTopology({
-  clusters = clusterNames,
+  clusters = usualClusters,
   podNetworks,
   signal,
 }: UpOptions): Promise<Topology> {
