@@ -1,16 +1,7 @@
-import { componentNamespace, shareNamespace } from '../api/names.ts';
+import { componentNamespace } from '../api/names.ts';
+import { placeOptions } from '../membership/place-options.ts';
 import type { OptionSet, Parser } from '../process/options.ts';
-import {
-  clusterId,
-  duration,
-  flag,
-  httpsUrl,
-  integer,
-  namespaceName,
-  oneOf,
-  path,
-  text,
-} from '../process/parsers.ts';
+import { clusterId, duration, flag, integer, namespaceName, oneOf, path, text } from '../process/parsers.ts';
 import { defaultPort } from './accepted-peers.ts';
 import { parseInternalAddress, parseTarget, type Target } from './host-port.ts';
 
@@ -52,33 +43,11 @@ export const options = {
     default: 'false',
     aliases: ['OCTOPUS_ISHUB'],
   },
-  kubeconfig: {
-    flag: 'kubeconfig',
-    placeholder: 'FILE',
-    description: 'kubeconfig of this cluster; without it the service account of the pod',
-    parser: path,
-  },
-  hubKubeconfig: {
-    flag: 'hub-kubeconfig',
-    placeholder: 'FILE',
-    description: 'kubeconfig of the hub, for trials: instead of a membership',
-    parser: path,
-  },
-  hubUrl: {
-    flag: 'hub-url',
-    placeholder: 'URL',
-    description: "the hub's API server as this cluster reaches it; without it as the join token says",
-    parser: httpsUrl,
-    aliases: ['OCTOPUS_HUBURL'],
-  },
+  ...placeOptions,
   shareNamespace: {
-    flag: 'share-namespace',
-    placeholder: 'NAMESPACE',
+    ...placeOptions.shareNamespace,
     description:
       'namespace on the hub that the clusters share, with --hub or --hub-kubeconfig; a membership knows it',
-    parser: namespaceName,
-    default: shareNamespace,
-    aliases: ['OCTOPUS_SHARENAMESPACE'],
   },
   namespace: {
     flag: 'namespace',

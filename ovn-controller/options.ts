@@ -1,18 +1,9 @@
 import { type Endpoint, parseEndpoints } from 'ovsdb-client';
-import { componentNamespace, shareNamespace } from '../api/names.ts';
+import { componentNamespace } from '../api/names.ts';
 import { type Cidr, parseCidr } from '../ipam/cidr.ts';
+import { placeOptions } from '../membership/place-options.ts';
 import type { OptionSet, Parser } from '../process/options.ts';
-import {
-  clusterId,
-  duration,
-  flag,
-  httpsUrl,
-  integer,
-  namespaceName,
-  oneOf,
-  path,
-  text,
-} from '../process/parsers.ts';
+import { clusterId, duration, flag, integer, namespaceName, oneOf, path, text } from '../process/parsers.ts';
 
 const cidr: Parser<Cidr> = {
   expected: 'a CIDR such as 10.113.0.0/16 or fd00:10:113::/64, without bits behind the prefix',
@@ -85,39 +76,13 @@ export const options = {
       'which families pods get addresses of: V4_ONLY, V6_ONLY or DUAL_STACK; those of the CIDRs where it is not given',
     parser: oneOf('V4_ONLY', 'V6_ONLY', 'DUAL_STACK'),
   },
+  ...placeOptions,
   clusterId: {
     flag: 'cluster-id',
     placeholder: 'ID',
     description: 'id of this cluster among those of the hub; needed without --cidr',
     parser: clusterId,
     aliases: ['OCTOPUS_CLUSTERID'],
-  },
-  kubeconfig: {
-    flag: 'kubeconfig',
-    placeholder: 'FILE',
-    description: 'kubeconfig of this cluster; without it the service account of the pod',
-    parser: path,
-  },
-  hubKubeconfig: {
-    flag: 'hub-kubeconfig',
-    placeholder: 'FILE',
-    description: 'kubeconfig of the hub, for trials: instead of a membership',
-    parser: path,
-  },
-  hubUrl: {
-    flag: 'hub-url',
-    placeholder: 'URL',
-    description: "the hub's API server as this cluster reaches it; without it as the join token says",
-    parser: httpsUrl,
-    aliases: ['OCTOPUS_HUBURL'],
-  },
-  shareNamespace: {
-    flag: 'share-namespace',
-    placeholder: 'NAMESPACE',
-    description: 'namespace on the hub that the clusters share, with --hub-kubeconfig; a membership knows it',
-    parser: namespaceName,
-    default: shareNamespace,
-    aliases: ['OCTOPUS_SHARENAMESPACE'],
   },
   namespace: {
     flag: 'namespace',

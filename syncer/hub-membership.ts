@@ -6,7 +6,7 @@ import type { Membership } from '../membership/membership.ts';
 import type { Logger } from '../process/log.ts';
 import type { OptionValues } from '../process/options.ts';
 import type { HubAccess } from './hub-view.ts';
-import type { placeOptions } from './options.ts';
+import type { memberOptions } from './options.ts';
 
 export interface HubMembership extends HubAccess {
   /** Absent where a kubeconfig was given instead. */
@@ -17,7 +17,7 @@ export interface HubMembership extends HubAccess {
 const tokenVariables = ['NAUTI_BOOTSTRAP_TOKEN', 'OCTOPUS_BOOTSTRAPTOKEN'] as const;
 
 export interface HubMembershipOptions {
-  readonly options: OptionValues<typeof placeOptions>;
+  readonly options: OptionValues<typeof memberOptions>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly local: KubeClient;
   readonly log: Logger;

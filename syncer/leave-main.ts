@@ -9,10 +9,10 @@ import { duration, text } from '../process/parsers.ts';
 import { openHub } from './hub-membership.ts';
 import { leaveHub, leaveLocal } from './leave.ts';
 import { leaderLease } from './main.ts';
-import { placeOptions } from './options.ts';
+import { memberOptions } from './options.ts';
 
 const leaveOptions = {
-  ...placeOptions,
+  ...memberOptions,
   hubPatience: {
     flag: 'hub-patience',
     placeholder: 'DURATION',

@@ -1,9 +1,11 @@
 import { componentNamespace, shareNamespace } from '../api/names.ts';
+import { placeOptions } from '../membership/place-options.ts';
 import type { OptionSet } from '../process/options.ts';
-import { clusterId, flag, httpsUrl, integer, namespaceName, oneOf, path, text } from '../process/parsers.ts';
+import { clusterId, flag, integer, namespaceName, oneOf, path, text } from '../process/parsers.ts';
 
 /** What says where this cluster and the hub are; a leaving syncer needs no more. */
-export const placeOptions = {
+export const memberOptions = {
+  ...placeOptions,
   clusterId: {
     flag: 'cluster-id',
     placeholder: 'ID',
@@ -12,39 +14,12 @@ export const placeOptions = {
     required: true,
     aliases: ['OCTOPUS_CLUSTERID'],
   },
-  hubUrl: {
-    flag: 'hub-url',
-    placeholder: 'URL',
-    description: "the hub's API server as this cluster reaches it; without it as the join token says",
-    parser: httpsUrl,
-    aliases: ['OCTOPUS_HUBURL'],
-  },
   bootstrapToken: {
     flag: 'bootstrap-token-file',
     placeholder: 'FILE',
     description:
       'file with the join token that "kubectl nauti token create" printed; needed once. The token itself is taken from NAUTI_BOOTSTRAP_TOKEN or OCTOPUS_BOOTSTRAPTOKEN only, as arguments can be read by everybody on a machine',
     parser: path,
-  },
-  kubeconfig: {
-    flag: 'kubeconfig',
-    placeholder: 'FILE',
-    description: 'kubeconfig of this cluster; without it the service account of the pod',
-    parser: path,
-  },
-  hubKubeconfig: {
-    flag: 'hub-kubeconfig',
-    placeholder: 'FILE',
-    description: 'kubeconfig of the hub, for trials: instead of a membership',
-    parser: path,
-  },
-  shareNamespace: {
-    flag: 'share-namespace',
-    placeholder: 'NAMESPACE',
-    description: 'namespace on the hub that the clusters share, with --hub-kubeconfig; a membership knows it',
-    parser: namespaceName,
-    default: shareNamespace,
-    aliases: ['OCTOPUS_SHARENAMESPACE'],
   },
   localNamespace: {
     flag: 'local-namespace',
@@ -64,7 +39,7 @@ export const placeOptions = {
 } as const satisfies OptionSet;
 
 export const options = {
-  ...placeOptions,
+  ...memberOptions,
   addresses: {
     flag: 'addresses',
     placeholder: 'WHICH',
