@@ -179,16 +179,18 @@ interface InterfaceRow {
   readonly external_ids: ReadonlyMap<string, string>;
   readonly ofport: number | undefined;
   readonly error: string | undefined;
+  readonly ifindex: number | undefined;
 }
 
-function readPort({ name, external_ids, ofport, error }: InterfaceRow): SwitchPort | undefined {
+function readPort({ name, external_ids, ofport, error, ifindex }: InterfaceRow): SwitchPort | undefined {
   if (external_ids.get('vendor') !== vendor || !isInterfaceName(name)) return undefined;
   return {
     name,
     sandboxId: external_ids.get('sandbox') ?? '',
     externalIds: external_ids,
     ofport: ofport !== undefined && ofport > 0 ? ofport : undefined,
-    isDead: ofport === -1 || error !== undefined,
+    // Of a device that went the index becomes 0, and nothing else changes.
+    isDead: ofport === -1 || error !== undefined || ifindex === 0,
     isInstalled: external_ids.get('ovn-installed') === 'true',
   };
 }

@@ -15,7 +15,10 @@ export function sandboxEvents(keeper: NicKeeper, isRequired: boolean, log: Logge
         throw new StatusError(statusCodes.unknown, 'nauti: the second NIC could not be made in time');
       }
     },
-    stop: sandbox => keeper.stop(sandbox),
+    stop(sandbox) {
+      log.debug({ pod: podKey(sandbox), sandbox: sandbox.id }, 'pod stops');
+      return keeper.stop(sandbox);
+    },
     refused: error => {
       keeper.countRefusal();
       log.warn({ err: error }, 'what the container runtime told is refused');

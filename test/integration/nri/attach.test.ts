@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import { pods } from '../../../api/resource.ts';
 import { until } from '../../../lab/until.ts';
-import { allocation, startWorld, type World } from './world.ts';
+import { allocation, type RunningPod, startWorld, type World } from './world.ts';
 
 describe('nri on a real containerd and Open vSwitch', function () {
   this.timeout(60_000);
@@ -10,8 +11,27 @@ describe('nri on a real containerd and Open vSwitch', function () {
     world = await startWorld();
     await world.startAgent();
   });
-  after(() => world[Symbol.asyncDispose]());
-  afterEach(() => world.clear());
+  after(() => world?.[Symbol.asyncDispose]());
+  afterEach(async () => {
+    await world.clear();
+    await until(async () => (await world.devices()).length === 0 && (await world.ports()).size === 0, {
+      what: 'nothing being left of the pods',
+      timeout: 5_000,
+      interval: 20,
+    });
+  });
+
+  const addresses = async (pod: RunningPod) =>
+    (await world.inPod(pod)).links.find(({ name }) => name === 'eth-ovn')?.addresses;
+
+  function hasAddresses(pod: RunningPod, expected: readonly string[]): Promise<boolean> {
+    return until(async () => (await addresses(pod))?.join() === expected.join(), {
+      what: `${pod.name} having ${expected.join()}`,
+      timeout: 5_000,
+      interval: 20,
+      detail: async () => JSON.stringify(world.log.slice(-5)),
+    });
+  }
 
   it('gives a pod its NIC before its containers start', async () => {
     const pod = await world.createPod('web', allocation(5));
@@ -20,6 +40,7 @@ describe('nri on a real containerd and Open vSwitch', function () {
     const link = links.find(({ name }) => name === 'eth-ovn');
     expect(link).to.include({ mac: '0a:58:0a:71:00:05', mtu: 1442, isUp: true });
     expect(link?.addresses).to.deep.equal(['10.113.0.5/16', 'fd00:10:113::5/64']);
+    // The pod's first NIC has an MTU of 1450.
     expect(routes.filter(({ device }) => device === 'eth-ovn')).to.deep.equal([
       { device: 'eth-ovn', destination: '10.112.0.0/12', gateway: '10.113.0.1', mtu: 1370 },
       { device: 'eth-ovn', destination: 'fd00:10::/32', gateway: 'fd00:10:113::1', mtu: 1370 },
@@ -35,11 +56,122 @@ describe('nri on a real containerd and Open vSwitch', function () {
       vendor: 'nauti',
     });
     expect(await world.devices()).to.deep.equal([name]);
-    await world.stopSandbox(running);
-    await until(async () => (await world.devices()).length === 0 && (await world.ports()).size === 0, {
-      what: 'the NIC going with its pod',
-      timeout: 5_000,
-      interval: 20,
+  });
+
+  it('lets pods of a node reach each other, by both families', async () => {
+    const [a, b] = await Promise.all(
+      [6, 7].map(async n => world.runSandbox(await world.createPod(`peer-${n}`, allocation(n)))),
+    );
+    if (a === undefined || b === undefined) throw new Error('no pods');
+    await world.run(a, 'ping', '-c', '1', '-w', '5', '-I', 'eth-ovn', '10.113.0.7');
+    await world.run(a, 'ping', '-c', '1', '-w', '5', '-I', 'eth-ovn', 'fd00:10:113::7');
+    // The largest packet that needs no fragments.
+    await world.run(a, 'ping', '-c', '1', '-w', '5', '-M', 'do', '-s', '1414', '10.113.0.7');
+  });
+
+  it('says on the network which MAC an address has: gratuitous ARP and unsolicited advertisement', async () => {
+    const listener = await world.runSandbox(await world.createPod('listener', allocation(8)));
+    await world.run(
+      listener,
+      'sh',
+      '-c',
+      'for a in 10.113.0.9 fd00:10:113::9; do ip neigh replace $a lladdr 02:00:00:00:00:01 dev eth-ovn nud stale; done',
+    );
+    await world.runSandbox(await world.createPod('speaker', allocation(9)));
+    await until(
+      async () => {
+        const known = await world.run(listener, 'ip', 'neigh', 'show', 'dev', 'eth-ovn');
+        return (
+          known.match(/::9 lladdr 0a:58:0a:71:00:09/) && known.match(/\.9 lladdr 0a:58:0a:71:00:09/) !== null
+        );
+      },
+      { what: 'both announcements being heard', timeout: 5_000, interval: 20 },
+    );
+  });
+
+  it('starts a pod whose address is late, and attaches it when it comes', async () => {
+    const pod = await world.createPod('late');
+    const begin = performance.now();
+    const running = await world.runSandbox(pod);
+    expect(performance.now() - begin).to.be.lessThan(3_000);
+    expect(await addresses(running)).to.equal(undefined);
+    // The runtime starts one pod at a time: the next one does not wait in vain as well.
+    const again = performance.now();
+    await world.runSandbox(await world.createPod('late-2'));
+    expect(performance.now() - again).to.be.lessThan(1_000);
+    await world.annotate('late', allocation(10));
+    await hasAddresses(running, ['10.113.0.10/16', 'fd00:10:113::a/64']);
+  });
+
+  it('changes a NIC whose pod gets another address, and adds nothing to those of others', async () => {
+    const running = await world.runSandbox(await world.createPod('moving', allocation(11)));
+    await world.annotate('moving', allocation(12));
+    await hasAddresses(running, ['10.113.0.12/16', 'fd00:10:113::c/64']);
+    const { links, routes } = await world.inPod(running);
+    expect(links.find(({ name }) => name === 'eth-ovn')?.mac).to.equal('0a:58:0a:71:00:0c');
+    expect(routes.filter(({ device }) => device === 'eth-ovn')).to.have.length(2);
+    expect([...(await world.ports()).values()][0]?.ip).to.equal('10.113.0.12,fd00:10:113::c');
+  });
+
+  it('leaves pods on the host network alone', async () => {
+    const pod = await world.admin.create(pods, {
+      metadata: { namespace: 'default', name: 'host' },
+      spec: { nodeName: world.node.name, hostNetwork: true, containers: [{ name: 'main', image: 'none' }] },
     });
+    await world.runSandbox(pod, { hostNetwork: true });
+    expect(await world.devices()).to.deep.equal([]);
+  });
+
+  it('refuses hostile annotations, and goes on with others', async () => {
+    const hostile = [
+      { 'nauti.io/mac_address': '$(touch /tmp/hostile)' },
+      { 'nauti.io/ip_address': '10.113.0.13; reboot' },
+      { 'nauti.io/ip_address': '10.113.0.13\nlink del dev eth0' },
+      { 'nauti.io/routes': '[{"dst":"0.0.0.0/0","gw":"10.113.0.1"}]' },
+      { 'nauti.io/routes': `[{"dst":"10.112.0.0/12","gw":"10.113.0.1 dev eth0"}]` },
+      { 'nauti.io/cidr': '0.0.0.0/0\u0000' },
+    ];
+    for (const [index, more] of hostile.entries()) {
+      const name = `hostile-${index}`;
+      const running = await world.runSandbox(await world.createPod(name, allocation(13, more)));
+      expect(await addresses(running)).to.equal(undefined);
+      const line = world.log.find(
+        ({ msg, pod }) => msg === 'pod is refused a NIC' && pod === `default/${name}`,
+      );
+      expect(line?.reason).to.match(/^Cannot use nauti\.io\//);
+    }
+    const running = await world.runSandbox(await world.createPod('honest', allocation(14)));
+    expect(await addresses(running)).to.have.length(2);
+    // What is put right is attached.
+    const [pod] = (await world.sandboxes()).filter(({ name }) => name === 'hostile-0');
+    if (pod === undefined) throw new Error('no sandbox');
+    await world.annotate('hostile-0', allocation(15));
+    await hasAddresses(pod, ['10.113.0.15/16', 'fd00:10:113::f/64']);
+  });
+
+  it('a pod made again under its name takes the port from the one before, whose end takes nothing', async () => {
+    const first = await world.runSandbox(await world.createPod('db-0', allocation(16)));
+    const path = '/api/v1/namespaces/default/pods/db-0';
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0 };
+    await world.admin.request({ method: 'DELETE', path, body });
+    const second = await world.runSandbox(await world.createPod('db-0', allocation(16)));
+    expect(await addresses(second)).to.have.length(2);
+    const ports = await world.ports();
+    expect([...ports.values()].map(({ sandbox }) => sandbox)).to.deep.equal([second.sandbox]);
+    await world.stopSandbox(first);
+    await world.removeSandbox(first);
+    expect(await world.ports()).to.deep.equal(ports);
+    expect(await addresses(second)).to.have.length(2);
+  });
+
+  it('stopping and removing do no harm, in any order and number', async () => {
+    const running = await world.runSandbox(await world.createPod('brief', allocation(17)));
+    const other = await world.runSandbox(await world.createPod('stays', allocation(18)));
+    await Promise.all([world.stopSandbox(running), world.stopSandbox(running)]);
+    await world.removeSandbox(running);
+    await world.removeSandbox(running);
+    await world.stopSandbox(running).catch(() => {});
+    expect(await world.devices()).to.have.length(1);
+    expect(await addresses(other)).to.have.length(2);
   });
 });

@@ -24,6 +24,8 @@ export class TestNode implements AsyncDisposable {
   readonly name = 'node1';
   readonly directory: string;
   readonly cgroup: string;
+  /** The end of what containerd logged. */
+  containerdLog = '';
   readonly #tools: string;
   readonly #holder: ChildProcess;
   readonly #pid: number;
@@ -119,9 +121,8 @@ export class TestNode implements AsyncDisposable {
         PATH,
       },
     );
-    let log = '';
     const keep = (data: Buffer) => {
-      log = (log + data).slice(-8_000);
+      this.containerdLog = (this.containerdLog + data).slice(-20_000);
     };
     child.stdout?.on('data', keep);
     child.stderr?.on('data', keep);
@@ -131,7 +132,7 @@ export class TestNode implements AsyncDisposable {
           () => true,
           () => false,
         ),
-      { what: 'containerd answering', timeout: 20_000, interval: 50, detail: () => log },
+      { what: 'containerd answering', timeout: 20_000, interval: 50, detail: () => this.containerdLog },
     );
   }
 

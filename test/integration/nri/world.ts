@@ -126,7 +126,7 @@ export class World implements AsyncDisposable {
       {
         config: {
           metadata: { name, namespace, uid, attempt: more.attempt ?? 0 },
-          hostname: name,
+          hostname: more.hostNetwork === true ? '' : name,
           logDirectory: join(this.#directory, 'logs'),
           annotations: more.annotations ?? {},
           linux: {
@@ -153,6 +153,18 @@ export class World implements AsyncDisposable {
   async #sandboxCall(method: string, podSandboxId: string): Promise<void> {
     const signal = AbortSignal.timeout(20_000);
     await this.cri.call(method, PodSandboxIdRequestSchema, { podSandboxId }, EmptySchema, signal);
+  }
+
+  /** The sandboxes that the runtime has ready. */
+  async sandboxes(): Promise<RunningPod[]> {
+    const signal = AbortSignal.timeout(5_000);
+    const listed = (await this.cri.list(signal)).filter(({ isReady }) => isReady);
+    return Promise.all(
+      listed.map(async ({ id, name, namespace, uid }) => {
+        const netns = (await this.cri.netnsOf(id, signal)) ?? '';
+        return { name, namespace, uid, sandbox: id, netns };
+      }),
+    );
   }
 
   /** What is in a pod's network namespace. */

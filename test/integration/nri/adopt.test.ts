@@ -1,0 +1,203 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { expect } from 'chai';
+import { until } from '../../../lab/until.ts';
+import { allocation, type RunningPod, startWorld, type World } from './world.ts';
+
+describe('nri over restarts', function () {
+  this.timeout(60_000);
+  let world: World;
+  let a: RunningPod;
+  let b: RunningPod;
+
+  before(async () => {
+    world = await startWorld();
+    await world.startAgent();
+  });
+  after(() => world?.[Symbol.asyncDispose]());
+  beforeEach(async () => {
+    a = await world.runSandbox(await world.createPod('a', allocation(5)));
+    b = await world.runSandbox(await world.createPod('b', allocation(6)));
+    await world.run(a, 'ping', '-c', '1', '-w', '5', '10.113.0.6');
+  });
+  afterEach(async () => {
+    await world.clear();
+    await isClean();
+  });
+
+  const isClean = () =>
+    until(async () => (await world.devices()).length === 0 && (await world.ports()).size === 0, {
+      what: 'nothing being left of the pods',
+      timeout: 5_000,
+      interval: 20,
+      detail: () =>
+        world.log
+          .slice(-12)
+          .map(line => JSON.stringify(line))
+          .join('\n'),
+    });
+
+  /** Pings every 10 ms until it is ended. */
+  function startPing(): { end(): Promise<{ sent: number; lost: number }> } {
+    const [command, words] = world.node.commandIn('nsenter', [
+      ...[`--net=${a.netns}`, 'timeout', '--signal=INT', '50'],
+      ...['ping', '-i', '0.01', '-q', '10.113.0.6'],
+    ]);
+    const child: ChildProcess = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout?.setEncoding('utf8').on('data', text => {
+      output += text;
+    });
+    const ended = new Promise(resolve => child.once('close', resolve));
+    return {
+      async end() {
+        await world.node.run('pkill', '-INT', '-x', 'ping');
+        await ended;
+        const [, sent = '0', received = '0'] = /(\d+) packets transmitted, (\d+) received/.exec(output) ?? [];
+        return { sent: Number(sent), lost: Number(sent) - Number(received) };
+      },
+    };
+  }
+
+  const adopted = (since: number) =>
+    until(() => world.log.slice(since).filter(({ way }) => way === 'adopt').length === 2, {
+      what: 'both NICs being adopted',
+      timeout: 10_000,
+      interval: 20,
+      detail: () => JSON.stringify(world.log.slice(since)),
+    });
+
+  it('loses no packet when the agent ends and comes again, and changes nothing', async () => {
+    const before = await world.ports();
+    const ping = startPing();
+    const since = world.log.length;
+    expect(await world.node.end('agent', 'SIGTERM')).to.equal(0);
+    await world.startAgent();
+    await adopted(since);
+    const { sent, lost } = await ping.end();
+    expect(sent).to.be.greaterThan(20);
+    expect(lost).to.equal(0);
+    expect(await world.ports()).to.deep.equal(before);
+    expect(world.log.slice(since).filter(({ msg }) => msg === 'NIC was repaired')).to.deep.equal([]);
+  });
+
+  it('loses no packet when containerd is killed and comes again, and takes pods that started meanwhile', async () => {
+    const ping = startPing();
+    await world.node.end('containerd');
+    await world.node.startContainerd();
+    const pod = await world.runSandbox(await world.createPod('c', allocation(7)));
+    await until(async () => (await world.inPod(pod)).links.some(({ name }) => name === 'eth-ovn'), {
+      what: 'a pod of the new containerd having its NIC',
+      timeout: 10_000,
+      interval: 50,
+    });
+    expect((await ping.end()).lost).to.equal(0);
+  });
+
+  it('finds its way when the database server was killed, and loses no packet', async () => {
+    const ping = startPing();
+    await world.node.end('ovsdb-server');
+    const late = world.createPod('c', allocation(7)).then(pod => world.runSandbox(pod));
+    await late;
+    await world.node.startDatabase();
+    await until(async () => (await world.ports()).size === 3, {
+      what: 'the pod that started without a database having its port',
+      timeout: 10_000,
+      interval: 50,
+    });
+    expect((await ping.end()).lost).to.equal(0);
+  });
+
+  it('needs nothing when the switch itself was killed: the NICs are where they were', async () => {
+    const before = await world.ports();
+    await world.node.end('ovs-vswitchd');
+    const begin = performance.now();
+    await world.node.startVswitchd();
+    await until(
+      () =>
+        world.run(a, 'ping', '-c', '1', '-W', '1', '10.113.0.6').then(
+          () => true,
+          () => false,
+        ),
+      {
+        what: 'the pods reaching each other',
+        timeout: 10_000,
+        interval: 20,
+      },
+    );
+    expect(performance.now() - begin).to.be.lessThan(5_000);
+    expect(await world.ports()).to.deep.equal(before);
+  });
+
+  it('removes what belongs to no pod, repairs what was changed, and touches nothing healthy', async () => {
+    await world.node.end('agent');
+    // While nobody looks: a pod goes, devices of nobody come, and a NIC is changed in three ways.
+    await world.stopSandbox(b);
+    await world.removeSandbox(b);
+    await world.node.run(
+      'ip',
+      'link',
+      'add',
+      'nautiaaaaaaaaaa',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'nautibbbbbbbbbb',
+    );
+    await world.node.run('ip', 'link', 'add', 'nautical0', 'type', 'veth', 'peer', 'name', 'nautical1');
+    const other = await world.runSandbox(await world.createPod('c', allocation(7)));
+    await world.run(
+      a,
+      'sh',
+      '-c',
+      'ip address del 10.113.0.5/16 dev eth-ovn; ip link set eth-ovn mtu 1300; ethtool -K eth-ovn tx on',
+    );
+    const since = world.log.length;
+    await world.startAgent();
+    await until(async () => (await world.ports()).size === 2 && (await world.devices()).length === 4, {
+      what: 'one NIC of each pod and the foreign devices',
+      timeout: 10_000,
+      interval: 50,
+      detail: async () => `${await world.devices()} ${JSON.stringify(world.log.slice(since))}`,
+    });
+    await world.run(a, 'ping', '-c', '1', '-w', '5', '10.113.0.7');
+    const { links, leavesChecksums, routes } = await world.inPod(a);
+    expect(links.find(({ name }) => name === 'eth-ovn')).to.include({ mtu: 1442 });
+    expect(routes.some(({ destination }) => destination === '10.112.0.0/12')).to.equal(true);
+    expect(leavesChecksums).to.equal(false);
+    expect((await world.inPod(other)).links.some(({ name }) => name === 'eth-ovn')).to.equal(true);
+    await world.node.run('ip', 'link', 'del', 'nautical0');
+  });
+
+  it('makes a NIC anew that was deleted, under another name', async () => {
+    const [device] = [...(await world.ports())].find(([, { pod_name }]) => pod_name === 'a') ?? [''];
+    await world.node.run('ip', 'link', 'del', device);
+    await until(
+      () =>
+        world.run(a, 'ping', '-c', '1', '-W', '1', '10.113.0.6').then(
+          () => true,
+          () => false,
+        ),
+      {
+        what: 'the pod being reached again',
+        timeout: 15_000,
+        interval: 100,
+        detail: async () => JSON.stringify(world.log.slice(-8)),
+      },
+    );
+    expect(await world.devices())
+      .to.have.length(2)
+      .and.not.to.include(device);
+  });
+
+  it('puts ports back that were taken off the switch', async () => {
+    const [name] = [...(await world.ports()).keys()];
+    await world.node.vsctl('del-port', name ?? '');
+    await until(async () => (await world.ports()).size === 2, {
+      what: 'the port being back',
+      timeout: 10_000,
+      interval: 20,
+    });
+    await world.run(a, 'ping', '-c', '1', '-w', '10', '10.113.0.6');
+  });
+});
