@@ -30,8 +30,8 @@ interface Rule {
   readonly verbs: readonly string[];
 }
 
-/** Read from the environment only, as they are no flags. */
-const withoutFlag = new Set(['NAUTI_BOOTSTRAP_TOKEN', 'NAUTI_CIDR']);
+/** Read from the environment only, as they are no flags; the last by the image's entry point. */
+const withoutFlag = new Set(['NAUTI_BOOTSTRAP_TOKEN', 'NAUTI_CIDR', 'NODE_FLAGS']);
 
 function podsOf(objects: readonly KubeObject[]): { readonly owner: string; readonly pod: PodSpec }[] {
   return objects
