@@ -34,3 +34,10 @@ export async function processesWith(
   }
   return found;
 }
+
+/** CPU seconds that all processes of the machine have used together. */
+export async function machineCpuSeconds(): Promise<number> {
+  const [line = ''] = (await readFile('/proc/stat', 'utf8')).split('\n', 1);
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.split(/\s+/).slice(1).map(Number);
+  return (user + nice + system + irq + softirq) * tick;
+}
