@@ -35,14 +35,6 @@ const others: Readonly<Record<Chart, Values>> = {
     'tunnel.clusterPrefix': 20,
     'tunnel.clusterPrefix6': 80,
     'tunnel.endpoint': '198.51.100.10',
-    'octopus.enabled': true,
-    'octopus.wireguard': 'wireguard-go',
-    'octopus.keyRotation': '1h',
-    'octopus.resources': { limits: { cpu: 2 } },
-    'octopus.priorityClassName': 'system-cluster-critical',
-    'octopus.nodeSelector': { role: 'edge' },
-    'octopus.tolerations': [{ operator: 'Exists' }],
-    'octopus.affinity': { nodeAffinity: {} },
     'service.type': 'LoadBalancer',
     'service.port': 31821,
     'service.nodePort': 31821,
@@ -112,25 +104,11 @@ const others: Readonly<Record<Chart, Values>> = {
 };
 
 /** Other values without which one has no effect. */
-const needed: Readonly<Record<Chart, Readonly<Record<string, Values>>>> = {
-  nauti: {
-    'networkPolicy.metricsFrom': { 'networkPolicy.enabled': true },
-    ...under('octopus', { 'octopus.enabled': true }),
-    ...under('service', { 'octopus.enabled': true }),
-    'tunnel.endpoint': { 'octopus.enabled': true },
-  },
-  'nauti-agent': {
-    'networkPolicy.metricsFrom': { 'networkPolicy.enabled': true },
-    'cluster.sharenamespace': { 'cluster.hub': true },
-    'crossdns.dashboard.labels': { 'crossdns.dashboard.enabled': true },
-  },
+const needed: Readonly<Record<string, Values>> = {
+  'networkPolicy.metricsFrom': { 'networkPolicy.enabled': true },
+  'cluster.sharenamespace': { 'cluster.hub': true },
+  'crossdns.dashboard.labels': { 'crossdns.dashboard.enabled': true },
 };
-
-/** For all values of a component. */
-function under(component: string, values: Values): Record<string, Values> {
-  const keys = Object.keys(others.nauti).filter(key => key.startsWith(`${component}.`));
-  return Object.fromEntries(keys.filter(key => !(key in values)).map(key => [key, values]));
-}
 
 /** The only values that there are, or that take another's place: their tests stand below. */
 const apart = new Set(['cluster.hub of nauti', 'hub.existingSecret of nauti-agent']);
@@ -193,9 +171,9 @@ for (const chart of charts) {
       const usual = JSON.stringify(await render(chart));
       for (const { key, description } of values) {
         if (apart.has(`${key} of ${chart}`)) continue;
-        const before = { ...required[chart], ...needed[chart][key] };
+        const before = { ...required[chart], ...needed[key] };
         const plain =
-          needed[chart][key] === undefined ? usual : JSON.stringify(await render(chart, { values: before }));
+          needed[key] === undefined ? usual : JSON.stringify(await render(chart, { values: before }));
         const changed = JSON.stringify(
           await render(chart, { values: { ...before, [key]: others[chart][key] } }),
         );
