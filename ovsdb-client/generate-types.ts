@@ -1,8 +1,9 @@
+#!/usr/bin/env node
 /**
  * Writes the TypeScript types of a database: `node generate-types.ts SCHEMA.ovsschema > TYPES.ts`. Where the types are
  * to import this package from is the second argument; `ovsdb-client` where it is not given.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -75,7 +76,8 @@ function atomText(base: BaseType): string {
   return names[base.type];
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+// Packages' programs are run by links to them.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const [path, packageName = 'ovsdb-client'] = process.argv.slice(2);
   if (path === undefined) {
     process.stderr.write('usage: node generate-types.ts SCHEMA.ovsschema [PACKAGE]\n');
