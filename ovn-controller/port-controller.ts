@@ -11,6 +11,7 @@ import { FencedError, type Northbound } from './northbound.ts';
 import { isDone, type PortPlan, planPorts } from './port-plan.ts';
 import { rebuildBook } from './rebuild-book.ts';
 import type { Refusal } from './refusal.ts';
+import { WaitingPods, waitingMs } from './waiting-pods.ts';
 import type { WatchedPod } from './watched-pod.ts';
 
 /** The pods, as this controller asks for them. */
@@ -44,26 +45,23 @@ export interface PortControllerOptions {
 }
 
 /**
- * Between two transactions, in milliseconds: pods that come meanwhile share one. OVN's daemon looks at all ports after
- * each, so that many small transactions cost it far more than a few large ones. A pod that comes alone does not wait.
+ * Between two transactions, in milliseconds: pods that come meanwhile share one. OVN's daemons look at all ports after
+ * each, so that many small transactions cost them far more than a few large ones: with many ports a transaction takes
+ * longer, and so much longer is gathered. A pod that comes alone does not wait.
  */
-const gatherMs = 40;
-
-/** While addresses are missing, pods that wait are looked at no oftener than this, in milliseconds. */
-const waitingMs = 1_000;
+const gather = { least: 40, perTransactionTime: 5, most: 250 } as const;
 
 /** Keeps OVN's ports equal to the pods: batches of pods, a plan, one transaction. One at a time runs, in the leader. */
 export class PortController {
   readonly #options: PortControllerOptions;
   readonly #log: Logger;
   readonly #queue = new WorkQueue({ backoff: { minMs: 50, maxMs: 10_000 } });
-  /** Pods without an address, and why. */
-  readonly #refusals = new Map<string, Refusal>();
+  readonly #waiting = new WaitingPods(key => this.enqueue(key));
   #book: AddressBook | undefined;
   /** After a transaction failed: pods are tried in groups of this size, until one alone is known to be at fault. */
   #groupSize: number;
-  #waitingTimer: NodeJS.Timeout | undefined;
-  #wroteAt = Number.NEGATIVE_INFINITY;
+  /** performance.now(): pods are gathered until then. */
+  #gatherUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: PortControllerOptions) {
     this.#options = options;
@@ -81,7 +79,7 @@ export class PortController {
   }
 
   refusalOf(key: string): Refusal | undefined {
-    return this.#refusals.get(key);
+    return this.#waiting.get(key);
   }
 
   get book(): AddressBook | undefined {
@@ -95,7 +93,7 @@ export class PortController {
 
   /** Pods that were refused. */
   get refused(): number {
-    return this.#refusals.size;
+    return this.#waiting.size;
   }
 
   /**
@@ -111,7 +109,7 @@ export class PortController {
         for (const key of keys) if (key !== undefined) this.enqueue(key);
         const isForeign = after !== undefined && podOfPort(after) === undefined;
         this.#book?.setForeign(uuid, isForeign ? addressesIn(after.addresses) : [], performance.now());
-        if (before !== undefined && podOfPort(before) === undefined) this.#wakeWaiting();
+        if (before !== undefined && podOfPort(before) === undefined) this.#waiting.wake();
       }
     });
     this.#queue.open();
@@ -128,9 +126,7 @@ export class PortController {
     } finally {
       unsubscribe();
       this.#queue.close();
-      clearTimeout(this.#waitingTimer);
-      this.#waitingTimer = undefined;
-      this.#refusals.clear();
+      this.#waiting.clear();
     }
   }
 
@@ -161,7 +157,7 @@ export class PortController {
   /** One batch. */
   async #turn(decide: () => Network, signal: AbortSignal): Promise<void> {
     const keys = [await this.#queue.take(signal)];
-    const gathering = this.#wroteAt + gatherMs - performance.now();
+    const gathering = this.#gatherUntil - performance.now();
     if (gathering > 0) await sleep(gathering, undefined, { signal }).catch(() => {}); // Aborted: nothing is lost.
     while (keys.length < this.#groupSize) {
       const key = this.#queue.takeReady();
@@ -197,8 +193,8 @@ export class PortController {
     if (!isDone(plan)) {
       const end = metrics.transactionSeconds.startTimer();
       await northbound.carryOut(plan, key => book.get(key)?.addresses ?? [], signal);
-      end();
-      this.#wroteAt = performance.now();
+      const ms = end() * 1_000 * gather.perTransactionTime;
+      this.#gatherUntil = performance.now() + Math.min(gather.most, Math.max(gather.least, ms));
       metrics.transactionPods.observe(keys.length);
       metrics.portChanges.inc({ change: 'create' }, plan.create.length);
       metrics.portChanges.inc({ change: 'repair' }, plan.repair.length);
@@ -206,7 +202,7 @@ export class PortController {
     }
     this.#release(plan);
     for (const key of plan.served) {
-      this.#refusals.delete(key);
+      this.#waiting.delete(key);
       listener.onServed(key);
     }
     for (const { key, refusal } of plan.refused) this.#refuse(key, refusal);
@@ -219,16 +215,14 @@ export class PortController {
     for (const key of plan.release) {
       if (this.#book?.get(key) !== undefined) released++;
       this.#book?.release(key, now);
-      this.#refusals.delete(key);
+      this.#waiting.delete(key);
       this.#options.listener.onReleased(key);
     }
-    if (released > 0) this.#wakeWaiting();
+    if (released > 0) this.#waiting.wake();
   }
 
   #refuse(key: string, refusal: Refusal): void {
-    const before = this.#refusals.get(key);
-    this.#refusals.set(key, refusal);
-    if (before?.reason !== refusal.reason) {
+    if (this.#waiting.add(key, refusal)) {
       this.#options.metrics.refusals.inc({ reason: refusal.reason });
       this.#options.listener.onRefused(key, refusal);
     }
@@ -240,23 +234,6 @@ export class PortController {
   #lookAgain(pod: WatchedPod | undefined, wallNow: number): void {
     if (pod?.goneAt !== undefined && pod.goneAt > wallNow)
       this.#queue.addAfter(pod.key, pod.goneAt - wallNow + 1);
-  }
-
-  /** An address, or the gateway's, came back: whoever waits may have it. */
-  #wakeWaiting(): void {
-    if (this.#refusals.size === 0 || this.#waitingTimer !== undefined) return;
-    this.#waitingTimer = setTimeout(
-      () => {
-        this.#waitingTimer = undefined;
-        for (const key of this.#refusals.keys()) this.enqueue(key);
-      },
-      this.#hasGatewayWaiting() ? 0 : waitingMs,
-    );
-  }
-
-  #hasGatewayWaiting(): boolean {
-    for (const { reason } of this.#refusals.values()) if (reason === 'GatewayTaken') return true;
-    return false;
   }
 
   async #recover(

@@ -211,7 +211,7 @@ row('---', '---', '---', '---', '---');
   await compareTransactions('standalone', server);
 }
 {
-  await using cluster = await startCluster(3, { schema });
+  await using cluster = await startCluster(3, { schema, electionTimerMs: 2_000 });
   await compareTransactions('RAFT of three', await cluster.leader());
 }
 write('');
