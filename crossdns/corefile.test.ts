@@ -166,13 +166,13 @@ describe('the DNS of a cluster', () => {
     expect(after.slice(kubeadm.length)).to.equal(`# nauti: zones of other clusters, begin
 hyperos.local:53 {
     errors
-    forward . 10.96.0.11 {
+    forward . 10.96.0.11 10.96.0.11 10.96.0.11 {
         max_fails 10
     }
 }
 clusterset.local:53 {
     errors
-    forward . 10.96.0.11 {
+    forward . 10.96.0.11 10.96.0.11 10.96.0.11 {
         max_fails 10
     }
 }
@@ -188,7 +188,7 @@ clusterset.local:53 {
   it('binds to the addresses of NodeLocal DNS', () => {
     const after = forwardZones(nodeLocal, ['hyperos.local'], 'fd96::11');
     expect(after).to.contain(
-      'hyperos.local:53 {\n    errors\n    bind 169.254.20.10 10.96.0.10\n    forward . [fd96::11] {\n        max_fails 10\n    }\n}',
+      'hyperos.local:53 {\n    errors\n    bind 169.254.20.10 10.96.0.10\n    forward . [fd96::11] [fd96::11] [fd96::11] {\n        max_fails 10\n    }\n}',
     );
   });
 

@@ -5,6 +5,8 @@
 
 const begin = '# nauti: zones of other clusters, begin';
 const end = '# nauti: end';
+/** How often the one address is given. */
+const triedAs = 3;
 
 /** A server block: its addresses, and the lines within its braces. */
 export interface ServerBlock {
@@ -96,9 +98,10 @@ function block(zones: readonly string[], address: string, bind: readonly string[
       `${zone}:53 {`,
       '    errors',
       ...(bind === undefined ? [] : [`    ${bind.join(' ')}`]),
-      // Behind the address are several servers. When one dies, half of the health checks still fail for a moment; after
-      // the two that are the default CoreDNS gives the rest up, and answers SERVFAIL where another try would do.
-      `    forward . ${target} {`,
+      // Behind the address are several servers, which CoreDNS cannot know. When one dies, half of all tries fail for a
+      // moment: newer versions make two an address and then answer SERVFAIL (older ones try for 5 s, and do not know the
+      // option for more), and after two health checks that fail all is given up.
+      `    forward . ${Array(triedAs).fill(target).join(' ')} {`,
       '        max_fails 10',
       '    }',
       '}',
