@@ -20,6 +20,7 @@ RUN set -eu; \
 COPY LICENSE /usr/share/doc/nauti/LICENSE
 COPY build/nauti.sh /usr/local/bin/nauti
 COPY dist /usr/local/lib/nauti
+COPY ovn-node/scripts /usr/local/lib/nauti/ovn
 
 ARG VERSION=0.1.0
 ARG REVISION=unknown

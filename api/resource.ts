@@ -20,6 +20,7 @@ export const secrets = define('', 'v1', 'Secret', 'secrets');
 export const configMaps = define('', 'v1', 'ConfigMap', 'configmaps');
 export const serviceAccounts = define('', 'v1', 'ServiceAccount', 'serviceaccounts');
 export const deployments = define('apps', 'v1', 'Deployment', 'deployments');
+export const statefulSets = define('apps', 'v1', 'StatefulSet', 'statefulsets');
 export const daemonSets = define('apps', 'v1', 'DaemonSet', 'daemonsets');
 export const certificateSigningRequests = define(
   'certificates.k8s.io',

@@ -1,10 +1,12 @@
+import { ovnSignerPrefix } from '../api/certificate-signers.ts';
+
 /** What a certificate is for; each kind is a signer of the Kubernetes API of its own, and has one ServiceAccount. */
 export const certificateKinds = ['database', 'controller', 'chassis'] as const;
 export type CertificateKind = (typeof certificateKinds)[number];
 
 /** The `spec.signerName` of its CertificateSigningRequests. */
 export function signerName(kind: CertificateKind): string {
-  return `nauti.io/ovn-${kind}`;
+  return `${ovnSignerPrefix}${kind}`;
 }
 
 /** Undefined where the signer is somebody else. */

@@ -82,11 +82,8 @@ to a pod of that node.`,
     const requests = new ObjectCache({
       client,
       resource: certificateSigningRequests,
-      // Those that wait: their content is read again when they are settled.
-      project: object => {
-        const request = readSigningRequest(object);
-        return request === undefined || request.isSettled ? undefined : true;
-      },
+      // Their content is read again when they are settled or taken away.
+      project: object => readSigningRequest(object)?.isSettled,
       log,
       metrics,
     });

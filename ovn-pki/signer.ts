@@ -1,6 +1,7 @@
 import type { Counter } from 'prom-client';
 import { certificateSigningRequests } from '../api/resource.ts';
 import type { KubeClient } from '../kube/client.ts';
+import type { Requeue } from '../kube/controller.ts';
 import type { Logger } from '../process/log.ts';
 import type { AuthorityStore } from './authority-store.ts';
 import { authorityOf, type CertificateKind } from './certificate-kind.ts';
@@ -13,6 +14,9 @@ import {
 } from './signing-request.ts';
 import { issue, readRequest } from './x509.ts';
 
+/** Who asks gives up after a minute. */
+const defaultKeptMs = 90_000;
+
 export interface SignerOptions {
   readonly client: KubeClient;
   readonly store: AuthorityStore;
@@ -21,6 +25,8 @@ export interface SignerOptions {
   readonly serverNames: readonly string[];
   /** Milliseconds. */
   readonly lifetime: number;
+  /** How long an answer is kept, in milliseconds since it was asked for. */
+  readonly keptMs?: number;
   readonly log: Logger;
   readonly requests?: Counter<'kind' | 'outcome'>;
 }
@@ -33,12 +39,21 @@ export class Signer {
     this.#options = options;
   }
 
-  /** Brings a request to its end; one that has been settled, or is gone, or is somebody else's, is left alone. */
-  async settle(name: string, signal: AbortSignal): Promise<void> {
+  /**
+   * Brings a request to its end, and takes it away when who asked must have read the answer. One that is gone, or somebody
+   * else's, is left alone.
+   */
+  async settle(name: string, signal: AbortSignal): Promise<Requeue | undefined> {
     const { client, log, requests } = this.#options;
     const object = await client.get(certificateSigningRequests, { name }, { signal });
     const asked = object && readSigningRequest(object);
-    if (object === undefined || asked === undefined || asked.isSettled) return;
+    if (object === undefined || asked === undefined) return undefined;
+    const left = Date.parse(object.metadata.creationTimestamp ?? '') + this.#keptMs - Date.now();
+    if (asked.isSettled && left <= 0) {
+      await client.delete(certificateSigningRequests, { name }, { signal });
+      return undefined;
+    }
+    if (asked.isSettled) return { requeueAfter: left };
     const decision = await this.#decide(asked);
     requests?.inc({ kind: asked.kind, outcome: typeof decision === 'string' ? 'denied' : 'issued' });
     const fields = { request: name, kind: asked.kind, by: asked.requester.username };
@@ -50,7 +65,7 @@ export class Signer {
         : (['Denied', 'approval'] as const);
       const refused = withCondition(object, type, 'NotAllowed', decision.slice(0, 1_000));
       await client.update(certificateSigningRequests, refused, { subresource, signal });
-      return;
+      return undefined;
     }
     // Before it is approved: an approved request waits for nothing but the write of its certificate.
     const certificate = await decision.issue(signal);
@@ -66,6 +81,11 @@ export class Signer {
       signal,
     });
     log.info({ ...fields, commonName: decision.commonName }, 'certificate issued');
+    return undefined;
+  }
+
+  get #keptMs(): number {
+    return this.#options.keptMs ?? defaultKeptMs;
   }
 
   async #decide({

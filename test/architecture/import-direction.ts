@@ -9,7 +9,7 @@ export const layers: readonly (readonly string[])[] = [
   ['process'],
   ['kube'],
   ['membership'],
-  ['crossdns', 'syncer', 'ovn-controller', 'ovn-pki', 'nri', 'octopus', 'hub'],
+  ['crossdns', 'syncer', 'ovn-controller', 'ovn-pki', 'ovn-node', 'nri', 'octopus', 'hub'],
   ['cli'],
   ['bin', 'build', 'lab', 'demo', 'test'],
 ];

@@ -24,7 +24,7 @@ export const steps: readonly (Step | readonly Step[])[] = [
     kind: 'tests',
     name: 'unit',
     files: [
-      '{api,kube,ipam,process,membership,crossdns,syncer,ovn-controller,ovn-pki,nri,octopus,hub,cli,lab,build,demo}/**/*.test.ts',
+      '{api,kube,ipam,process,membership,crossdns,syncer,ovn-controller,ovn-node,ovn-pki,nri,octopus,hub,cli,lab,build,demo}/**/*.test.ts',
       'test/{gate,architecture}/**/*.test.ts',
     ],
     timeoutMs: 300_000,

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Runs OVN's own ovn-controller: the node as a chassis.
+#
+# It ends by SIGTERM without taking the chassis away, so that flows and tunnels stay while a new pod comes.
+set -eu
+pki=$PKI
+run=${OVS_RUN:-/run/openvswitch}
+# The container beside this one gets it; a pod without is not ready, and says so here.
+tries=0
+until [ -e "$pki/tls.crt" ]; do
+  [ $((tries % 100)) -ne 20 ] || echo "waiting for the certificate: see the container certificate, and nauti-ovn-pki" >&2
+  tries=$((tries + 1))
+  sleep 0.1
+done
+exec "${0%/*}/as-child.sh" ovn-controller --no-chdir -vconsole:info -vsyslog:off -vfile:off -u "${OVN_RUN:-/run/ovn}/ovn-controller.ctl" \
+  --private-key="$pki/tls.key" --certificate="$pki/tls.crt" --ca-cert="$pki/ca.crt" "unix:$run/db.sock"
