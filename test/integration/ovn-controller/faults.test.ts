@@ -8,7 +8,7 @@ import { expiredFrame, type Fault, type ProxiedRequest, status } from '../kube/f
 import { AllocationHistory } from './allocation-history.ts';
 import { startWorld, type World } from './world.ts';
 
-const count = 200;
+const count = 120;
 
 describe('an ovn-controller goes on', function () {
   this.timeout(60_000);
@@ -43,10 +43,10 @@ describe('an ovn-controller goes on', function () {
       ['resets connections before its answer comes', { after: { bytes: 0, action: 'reset' } }],
     ];
     for (const [what, fault] of answers) {
-      it(`${what} at every third write`, async () => {
+      it(`${what} at every fifth write`, async () => {
         await using history = AllocationHistory.of(world);
         const { apiProxy } = await world.start();
-        apiProxy.decide = everyNth(3, fault, isPatch);
+        apiProxy.decide = everyNth(5, fault, isPatch);
         await world.createPods(namespace, count);
         await world.settled(count, 30_000);
         expect(history.faults).to.deep.equal([]);
