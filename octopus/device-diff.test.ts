@@ -161,19 +161,25 @@ describe('diffDevice', () => {
       state: DeviceState,
       last: string | undefined,
       dead: boolean,
-      set: boolean,
+      set: 'no' | 'alone' | 'with a new session',
     ])[] = [
       [
         'one that WireGuard learned stays while ours is unchanged',
         learned('203.0.113.50:9'),
         '203.0.113.9:31820',
         false,
-        false,
+        'no',
       ],
-      ['one that works stays after a restart', learned('203.0.113.50:9'), undefined, false, false],
-      ['a changed one is set', learned('203.0.113.50:9'), '203.0.113.8:31820', false, true],
-      ['ours is set again where nobody answers', learned('203.0.113.50:9'), '203.0.113.9:31820', true, true],
-      ['the same is not set', learned('203.0.113.9:31820'), '203.0.113.8:31820', true, false],
+      ['one that works stays after a restart', learned('203.0.113.50:9'), undefined, false, 'no'],
+      ['a changed one is set', learned('203.0.113.50:9'), '203.0.113.8:31820', false, 'with a new session'],
+      [
+        'ours is set again where nobody answers',
+        learned('203.0.113.50:9'),
+        '203.0.113.9:31820',
+        true,
+        'alone',
+      ],
+      ['the same is not set', learned('203.0.113.9:31820'), '203.0.113.8:31820', true, 'no'],
     ];
     for (const [what, state, last, dead, set] of cases) {
       it(what, () => {
@@ -182,7 +188,14 @@ describe('diffDevice', () => {
           ...(last === undefined ? [] : [['b', last] as const]),
         ]);
         const { wg } = diff(dialling, state, { lastEndpoints, dead: new Set(dead ? ['b'] : []) });
-        expect(wg).to.deep.equal(set ? [`set wg0 peer ${b.key} endpoint 203.0.113.9:31820`] : []);
+        const whole = `persistent-keepalive 10 allowed-ips ${b.allowed.join(',')}`;
+        expect(wg).to.deep.equal(
+          set === 'no'
+            ? []
+            : set === 'alone'
+              ? [`set wg0 peer ${b.key} endpoint 203.0.113.9:31820`]
+              : [`set wg0 peer ${b.key} remove peer ${b.key} endpoint 203.0.113.9:31820 ${whole}`],
+        );
       });
     }
 

@@ -86,7 +86,10 @@ function diffWireGuard(
       commands.push(replacement(device, former.key, peer, endpoint));
       continue;
     }
-    if (stale.has(peer.id) && peer.endpoint !== undefined) {
+    // Behind another endpoint may be another gateway, which knows nothing of the session.
+    const last = lastEndpoints.get(peer.id);
+    const hasMoved = last !== undefined && last !== peer.endpoint && current.endpoint !== peer.endpoint;
+    if (peer.endpoint !== undefined && (stale.has(peer.id) || hasMoved)) {
       endpoints.set(peer.id, peer.endpoint);
       commands.push(replacement(device, peer.key, peer, peer.endpoint));
       continue;
@@ -95,7 +98,7 @@ function diffWireGuard(
       added.push(peerSection(peer, peer.endpoint ?? current.endpoint));
       continue;
     }
-    const endpoint = endpointToSet(peer, current, lastEndpoints.get(peer.id), dead.has(peer.id));
+    const endpoint = endpointToSet(peer, current, dead.has(peer.id));
     if (peer.endpoint !== undefined && (endpoint !== undefined || !lastEndpoints.has(peer.id))) {
       endpoints.set(peer.id, peer.endpoint);
     }
@@ -116,19 +119,12 @@ function diffWireGuard(
 }
 
 /**
- * When an endpoint is set. One that WireGuard has learned is better than ours as long as ours is the one that we set
- * before: it was learned from a packet that only the peer could send.
+ * When an endpoint is set that did not change. One that WireGuard has learned is better: it was learned from a packet
+ * that only the peer could send.
  */
-function endpointToSet(
-  peer: PlannedPeer,
-  current: PeerState,
-  last: string | undefined,
-  isDead: boolean,
-): string | undefined {
+function endpointToSet(peer: PlannedPeer, current: PeerState, isDead: boolean): string | undefined {
   if (peer.endpoint === undefined || peer.endpoint === current.endpoint) return undefined;
-  if (current.endpoint === undefined || isDead) return peer.endpoint;
-  // After a restart we do not know what we set: what works stays.
-  return last === undefined || last === peer.endpoint ? undefined : peer.endpoint;
+  return current.endpoint === undefined || isDead ? peer.endpoint : undefined;
 }
 
 /** The peer that was this cluster under another key: it has the same address inside the tunnel. */

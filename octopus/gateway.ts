@@ -9,6 +9,8 @@ import { Controller, type Requeue } from '../kube/controller.ts';
 import type { Logger } from '../process/log.ts';
 import { type Acceptance, acceptPeers, claimOf } from './accepted-peers.ts';
 import { DataPath } from './data-path.ts';
+import { peersById } from './device-diff.ts';
+import type { DeviceState } from './device-state.ts';
 import { EndpointLookup } from './endpoint-lookup.ts';
 import { HubWords } from './hub-words.ts';
 import { presharedKey } from './key.ts';
@@ -18,7 +20,7 @@ import { type GatewayMetrics, gatewayMetrics } from './metrics.ts';
 import { type NodeFacts, type OwnEndpoint, ownEndpoint } from './own-endpoint.ts';
 import { ownPeer, ownTunnels, saysSo } from './own-peer.ts';
 import { samePeer, viewPeer } from './peer-view.ts';
-import { planDevice, tunnelMtu } from './plan.ts';
+import { type DevicePlan, planDevice, tunnelMtu } from './plan.ts';
 import { ProbeSocket } from './probe-socket.ts';
 import { Rotation } from './rotation.ts';
 import type { Settings } from './settings.ts';
@@ -61,7 +63,10 @@ export class Gateway {
   #underlay: { readonly mtu: number; readonly addresses: readonly string[] } | undefined;
   #problem: string | undefined = 'it is not active';
   #hasNewDevice = true;
-  readonly #stale = new Set<string>();
+  /** Clusters that lost a probe since the last look. */
+  readonly #doubted = new Set<string>();
+  /** What WireGuard had received of those when they were looked at. */
+  readonly #receivedThen = new Map<string, number>();
 
   constructor(options: GatewayOptions) {
     const { settings, hub, local, shareNamespace, log, registry } = options;
@@ -97,9 +102,12 @@ export class Gateway {
       self: settings.clusterId,
       intervalMs: settings.probeInterval,
       send: (id, message) => this.#socket?.send(id, message),
-      onChange: () => this.#controller.enqueue('tunnel'),
+      onChange: () => {
+        this.#controller.enqueue('tunnel');
+        this.#controller.enqueue('status');
+      },
       onStale: id => {
-        this.#stale.add(id);
+        this.#doubted.add(id);
         this.#controller.enqueue('tunnel');
       },
       onState: (id, { state }) => {
@@ -132,7 +140,7 @@ export class Gateway {
   /** Whether anybody answers at the other end of the tunnels; where nobody was ever there, so it is. */
   get isHeard(): boolean {
     const figures = [...this.#links.figures().values()].filter(({ answeredAt }) => answeredAt !== undefined);
-    return figures.length === 0 || figures.some(({ goodInRow }) => goodInRow > 0);
+    return figures.length === 0 || figures.some(({ state }) => state === 'Connected');
   }
 
   /** Follows the hub, active or not. */
@@ -296,8 +304,7 @@ export class Gateway {
       }),
     });
     const { privateKey } = keys.current;
-    const stale = new Set(this.#stale);
-    this.#stale.clear();
+    const stale = this.#findStale(plan, state);
     const hasChanged = await this.#dataPath.apply(plan, state, {
       privateKey,
       dead: this.#links.dead,
@@ -311,6 +318,23 @@ export class Gateway {
     this.#links.poke();
     if (this.#hasNewDevice) this.#controller.enqueue('status');
     this.#hasNewDevice = false;
+  }
+
+  /** Those of which not a byte came between two lost probes: a lossy tunnel, or a busy gateway, keeps its session. */
+  #findStale(plan: DevicePlan, { wireguard }: DeviceState): ReadonlySet<string> {
+    const stale = new Set<string>();
+    const peers = peersById(plan, wireguard);
+    for (const id of this.#doubted) {
+      const received = peers.get(id)?.rxBytes ?? 0;
+      if (this.#receivedThen.get(id) === received) {
+        stale.add(id);
+        this.#receivedThen.delete(id);
+      } else this.#receivedThen.set(id, received);
+    }
+    this.#doubted.clear();
+    for (const [id, { lostInRow }] of this.#links.figures())
+      if (lostInRow === 0) this.#receivedThen.delete(id);
+    return stale;
   }
 
   #missing({ sites, hub }: Acceptance): string | undefined {

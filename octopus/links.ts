@@ -13,12 +13,14 @@ export interface LinksOptions {
   /** A link came up or went down. */
   readonly onState?: (clusterId: string, figures: LinkFigures) => void;
   /**
-   * A link that we dial lost two probes in a row: its session may be known to us alone, as the other end was restarted.
+   * A link that we dial lost another probe: its session may be known to us alone, as the other end was restarted.
    * WireGuard would find out in 15 s, and would try again each 5 s.
    */
   readonly onStale?: (clusterId: string) => void;
   readonly now?: () => number;
 }
+
+type What = TogetherMessage['what'];
 
 interface Entry {
   link: Link;
@@ -29,8 +31,9 @@ interface Entry {
   otherIsGood: boolean;
   /** Whether the other end knows our next key. */
   knowsNext: string | undefined;
-  proposal: { readonly endsAt: number; agreed: boolean; readonly timer: NodeJS.Timeout } | undefined;
-  scheduled: NodeJS.Timeout | undefined;
+  /** What we have begun, and what we follow: a path and a key may change at once. */
+  readonly proposals: Map<What, { agreed: boolean; readonly timer: NodeJS.Timeout }>;
+  readonly scheduled: Map<What, NodeJS.Timeout>;
 }
 
 /** Answers in a row before a link carries packets again. */
@@ -95,8 +98,8 @@ export class Links {
         changedAt: this.#now(),
         otherIsGood: false,
         knowsNext: undefined,
-        proposal: undefined,
-        scheduled: undefined,
+        proposals: new Map(),
+        scheduled: new Map(),
       });
     }
   }
@@ -143,7 +146,7 @@ export class Links {
       const before = entry.meter.figures.state;
       entry.meter.sent(seq, now);
       const { state, lostInRow } = entry.meter.figures;
-      if (lostInRow > 0 && lostInRow % 2 === 0 && entry.link.dial !== undefined) this.#options.onStale?.(id);
+      if (lostInRow > 0 && entry.link.dial !== undefined) this.#options.onStale?.(id);
       if (state === 'Failed') this.#use(id, entry, 'relayed');
       if (state !== before) this.#options.onState?.(id, entry.meter.figures);
       this.#proposeDirect(id, entry, now);
@@ -185,8 +188,10 @@ export class Links {
     const { promise, resolve } = Promise.withResolvers<void>();
     setTimeout(resolve, waiting.size === 0 ? 0 : countdownMs);
     await promise;
-    const silent = [...waiting].filter(([, { proposal }]) => !proposal?.agreed).map(([id]) => id);
-    for (const entry of waiting.values()) endProposal(entry);
+    const silent = [...waiting]
+      .filter(([, { proposals }]) => !proposals.get('key')?.agreed)
+      .map(([id]) => id);
+    for (const entry of waiting.values()) endProposal(entry, 'key');
     return silent;
   }
 
@@ -207,10 +212,10 @@ export class Links {
       if (entry.meter.figures.state !== before) this.#options.onState?.(id, entry.meter.figures);
     }
     // What was on its way when both changed says nothing.
-    const isSettled = now - entry.changedAt > this.#options.intervalMs && entry.scheduled === undefined;
+    const isSettled = now - entry.changedAt > this.#options.intervalMs && !entry.scheduled.has('direct');
     if (message.path === 'relayed' && entry.path === 'direct' && isSettled) this.#use(id, entry, 'relayed');
     // Who has no other way never proposes, and never changes.
-    const isLeft = now - entry.changedAt > 5 * this.#options.intervalMs && entry.scheduled === undefined;
+    const isLeft = now - entry.changedAt > 5 * this.#options.intervalMs && !entry.scheduled.has('direct');
     if (message.path === 'direct' && entry.path === 'relayed' && isLeft && isGood(entry)) {
       this.#use(id, entry, 'direct');
     }
@@ -229,14 +234,14 @@ export class Links {
   }
 
   #proposeDirect(id: string, entry: Entry, now: number): void {
-    const mayBegin = entry.path === 'relayed' && this.#options.self < id && entry.proposal === undefined;
+    const mayBegin = entry.path === 'relayed' && this.#options.self < id && !entry.proposals.has('direct');
     if (!mayBegin || !isGood(entry) || !entry.otherIsGood) return;
     if (now - entry.changedAt < this.#options.intervalMs) return;
     this.#propose(id, entry, 'direct');
   }
 
-  #propose(id: string, entry: Entry, what: 'direct' | 'key', key?: string): void {
-    endProposal(entry);
+  #propose(id: string, entry: Entry, what: What, key?: string): void {
+    endProposal(entry, what);
     const endsAt = this.#now() + countdownMs;
     const say = () => {
       const inMs = Math.round(endsAt - this.#now());
@@ -244,40 +249,49 @@ export class Links {
         this.#options.send(id, { type: 'together', what, inMs, ...(key !== undefined && { key }) });
         return;
       }
-      const agreed = entry.proposal?.agreed ?? false;
       if (what === 'key') return; // Ended by who announced it.
-      endProposal(entry);
+      const agreed = entry.proposals.get(what)?.agreed ?? false;
+      endProposal(entry, what);
       if (agreed) this.#use(id, entry, 'direct');
     };
-    entry.proposal = { endsAt, agreed: false, timer: setInterval(say, repeatMs) };
+    entry.proposals.set(what, { agreed: false, timer: setInterval(say, repeatMs) });
     say();
   }
 
   #together(id: string, entry: Entry, message: TogetherMessage): void {
+    const { what } = message;
     if (message.type === 'agreed') {
-      if (entry.proposal !== undefined) entry.proposal.agreed = true;
+      const proposal = entry.proposals.get(what);
+      if (proposal !== undefined) proposal.agreed = true;
       return;
     }
-    const { nextKey } = entry.link.site;
-    if (message.what === 'key') {
+    const agree = () => this.#options.send(id, { ...message, type: 'agreed' });
+    if (what === 'key') {
+      const { nextKey } = entry.link.site;
       const isKnown = nextKey !== undefined && keyFingerprint(nextKey).toString('hex') === message.key;
       if (!isKnown) return;
-      this.#options.send(id, { ...message, type: 'agreed' });
-      entry.scheduled ??= setTimeout(() => {
-        entry.scheduled = undefined;
+      agree();
+      this.#schedule(entry, what, message.inMs + drainMs, () => {
         this.#changedKeys.set(id, { key: nextKey, at: this.#now() });
         this.#options.onChange();
-      }, message.inMs + drainMs);
+      });
       return;
     }
     // Only the one with the smaller id begins this.
     if (id > this.#options.self || !isGood(entry)) return;
-    this.#options.send(id, { ...message, type: 'agreed' });
+    agree();
     if (entry.path === 'direct' || entry.link.role !== 'direct') return;
-    entry.scheduled ??= setTimeout(() => {
-      entry.scheduled = undefined;
-      this.#use(id, entry, 'direct');
-    }, message.inMs);
+    this.#schedule(entry, what, message.inMs, () => this.#use(id, entry, 'direct'));
+  }
+
+  /** The first word counts; those after it say the same. */
+  #schedule(entry: Entry, what: What, ms: number, work: () => void): void {
+    if (entry.scheduled.has(what)) return;
+    const timer = setTimeout(() => {
+      entry.scheduled.delete(what);
+      work();
+    }, ms);
+    entry.scheduled.set(what, timer);
   }
 
   #use(id: string, entry: Entry, path: Path): void {
@@ -306,13 +320,13 @@ function isGood({ meter }: Entry): boolean {
   return state === 'Connected' && goodInRow >= goodUntilUsed;
 }
 
-function endProposal(entry: Entry): void {
-  clearInterval(entry.proposal?.timer);
-  entry.proposal = undefined;
+function endProposal(entry: Entry, what: What): void {
+  clearInterval(entry.proposals.get(what)?.timer);
+  entry.proposals.delete(what);
 }
 
 function clearTimers(entry: Entry): void {
-  endProposal(entry);
-  clearTimeout(entry.scheduled);
-  entry.scheduled = undefined;
+  for (const what of ['direct', 'key'] as const) endProposal(entry, what);
+  for (const timer of entry.scheduled.values()) clearTimeout(timer);
+  entry.scheduled.clear();
 }
