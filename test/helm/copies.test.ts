@@ -13,6 +13,10 @@ const copies: readonly (readonly [original: string, copy: string])[] = [
   ['hub/manifests/admission.yaml', 'helm/nauti/files/admission.yaml'],
   ['hub/manifests/hub-role.yaml', 'helm/nauti/files/hub-role.yaml'],
   ['hub/manifests/member-role.yaml', 'helm/nauti/files/member-role.yaml'],
+  ['ovn-controller/manifests/admission.yaml', 'helm/nauti-agent/files/ovn-controller/admission.yaml'],
+  ['ovn-controller/manifests/role.yaml', 'helm/nauti-agent/files/ovn-controller/role.yaml'],
+  ['nri/manifests/admission.yaml', 'helm/nauti-agent/files/nri/admission.yaml'],
+  ['nri/manifests/role.yaml', 'helm/nauti-agent/files/nri/role.yaml'],
   ['helm/nauti-agent/templates/_helpers.tpl', 'helm/nauti/templates/_helpers.tpl'],
 ];
 
@@ -26,7 +30,7 @@ describe('copies in the charts', () => {
 
   it('are all that there is to copy', async () => {
     const originals = copies.map(([original]) => original);
-    for (const directory of ['api/crds', 'hub/manifests']) {
+    for (const directory of ['api/crds', 'hub/manifests', 'ovn-controller/manifests', 'nri/manifests']) {
       for (const name of await readdir(join(checkout, directory))) {
         if (name.endsWith('.yaml')) expect(originals).to.include(`${directory}/${name}`);
       }

@@ -96,6 +96,48 @@ const others: Readonly<Record<Chart, Values>> = {
     'syncer.nodeSelector': { role: 'infra' },
     'syncer.tolerations': [{ operator: 'Exists' }],
     'syncer.affinity': { podAffinity: {} },
+    'secondaryNetwork.enabled': true,
+    'ovn.datapath': 'netdev',
+    'ovn.underlay': 'eth1',
+    'ovn.kubeovn.northbound': 'ssl:ovn-nb.kube-system.svc:6641',
+    'ovn.kubeovn.secret': 'kube-ovn-tls',
+    'ovnCentral.storage.kind': 'claim',
+    'ovnCentral.storage.className': 'fast',
+    'ovnCentral.storage.size': '2Gi',
+    'ovnCentral.resources': { requests: { memory: '1Gi' } },
+    'ovnCentral.priorityClassName': 'high',
+    'ovnCentral.nodeSelector': { role: 'infra' },
+    'ovnCentral.tolerations': [{ key: 'a', operator: 'Exists' }],
+    'ovnCentral.affinity': { podAffinity: {} },
+    'ovs.chassisResources': { requests: { memory: '1Gi' } },
+    'ovs.resources': { requests: { memory: '1Gi' } },
+    'ovs.priorityClassName': 'high',
+    'ovs.nodeSelector': { role: 'infra' },
+    'ovs.tolerations': [{ key: 'a', operator: 'Exists' }],
+    'ovs.affinity': { podAffinity: {} },
+    'ovnController.networkMode': 'DUAL_STACK',
+    'ovnController.isolation': false,
+    'ovnController.replicas': 1,
+    'ovnController.resources': { requests: { memory: '1Gi' } },
+    'ovnController.priorityClassName': 'high',
+    'ovnController.nodeSelector': { role: 'infra' },
+    'ovnController.tolerations': [{ key: 'a', operator: 'Exists' }],
+    'ovnController.affinity': { podAffinity: {} },
+    'ovnPki.certificateLifetime': '24h',
+    'ovnPki.resources': { requests: { memory: '1Gi' } },
+    'ovnPki.priorityClassName': 'high',
+    'ovnPki.nodeSelector': { role: 'infra' },
+    'ovnPki.tolerations': [{ key: 'a', operator: 'Exists' }],
+    'ovnPki.affinity': { podAffinity: {} },
+    'nri.require': true,
+    'nri.removeTaint': true,
+    'nri.runtimeDirectory': '/run/crio',
+    'nri.httpPort': 9999,
+    'nri.resources': { requests: { memory: '1Gi' } },
+    'nri.priorityClassName': 'high',
+    'nri.nodeSelector': { role: 'infra' },
+    'nri.tolerations': [{ key: 'a', operator: 'Exists' }],
+    'nri.affinity': { podAffinity: {} },
     'networkPolicy.enabled': true,
     'networkPolicy.metricsFrom': [{ namespaceSelector: {} }],
     podLabels: { team: 'a' },
@@ -103,12 +145,38 @@ const others: Readonly<Record<Chart, Values>> = {
   },
 };
 
+const secondary: Values = { 'secondaryNetwork.enabled': true };
+
 /** Other values without which one has no effect. */
-const needed: Readonly<Record<string, Values>> = {
-  'networkPolicy.metricsFrom': { 'networkPolicy.enabled': true },
-  'cluster.sharenamespace': { 'cluster.hub': true },
-  'crossdns.dashboard.labels': { 'crossdns.dashboard.enabled': true },
+const needed: Readonly<Record<Chart, Readonly<Record<string, Values>>>> = {
+  nauti: {
+    'networkPolicy.metricsFrom': { 'networkPolicy.enabled': true },
+  },
+  'nauti-agent': {
+    'networkPolicy.metricsFrom': { 'networkPolicy.enabled': true },
+    'cluster.sharenamespace': { 'cluster.hub': true },
+    'crossdns.dashboard.labels': { 'crossdns.dashboard.enabled': true },
+    'cluster.kubeovn': secondary,
+    'tunnel.globalcidr': { ...secondary, 'tunnel.cidr': '10.113.0.0/16' },
+    'ovn.datapath': { ...secondary, 'ovn.underlay': 'eth1' },
+    'ovn.underlay': secondary,
+    ...under('ovn.kubeovn', { ...secondary, 'cluster.kubeovn': true }),
+    ...under('ovnCentral', { ...secondary, 'ovnCentral.storage.kind': 'claim' }),
+    'ovnCentral.storage.kind': secondary,
+    ...under('ovs', secondary),
+    ...under('ovnController', secondary),
+    ...under('ovnPki', secondary),
+    ...under('nri', secondary),
+  },
 };
+
+/** For all values of a component. */
+function under(component: string, values: Values): Record<string, Values> {
+  const keys = charts
+    .flatMap(chart => Object.keys(others[chart]))
+    .filter(key => key.startsWith(`${component}.`));
+  return Object.fromEntries(keys.filter(key => !(key in values)).map(key => [key, values]));
+}
 
 /** The only values that there are, or that take another's place: their tests stand below. */
 const apart = new Set(['cluster.hub of nauti', 'hub.existingSecret of nauti-agent']);
@@ -133,8 +201,15 @@ const refused: Readonly<Record<Chart, Readonly<Record<string, readonly unknown[]
     'hub.hubURL': ['hub:6443', 'http://hub:6443', 'https://user@hub'],
     'hub.bootstraptoken': ['not a token', '"quoted"'],
     addresses: ['', 'node'],
-    'tunnel.cidr': ['10.113.0.0', 'any'],
+    'tunnel.cidr': ['10.113.0.0', 'any', '10.113.0.0/16, fd00::/64'],
     'crossdns.clusterIP': ['kube-dns', '10.96.0'],
+    'ovn.datapath': ['dpdk'],
+    'ovn.underlay': ['eth 1', 'a-name-of-17-chars'],
+    'ovn.kubeovn.northbound': ['ovn-nb', 'udp:ovn-nb:6641'],
+    'ovnCentral.storage.kind': ['memory'],
+    'ovnController.networkMode': ['IPV4'],
+    'ovnPki.certificateLifetime': ['30d'],
+    'nri.runtimeDirectory': ['run/crio', '/run/a b'],
     'crossdns.replicas': [0],
     'crossdns.zones': ['clusterset.local', ['a b']],
     'crossdns.reverseZones': ['10.112.0.0/12', ['10.112.0.0']],
@@ -171,9 +246,9 @@ for (const chart of charts) {
       const usual = JSON.stringify(await render(chart));
       for (const { key, description } of values) {
         if (apart.has(`${key} of ${chart}`)) continue;
-        const before = { ...required[chart], ...needed[key] };
+        const before = { ...required[chart], ...needed[chart][key] };
         const plain =
-          needed[key] === undefined ? usual : JSON.stringify(await render(chart, { values: before }));
+          needed[chart][key] === undefined ? usual : JSON.stringify(await render(chart, { values: before }));
         const changed = JSON.stringify(
           await render(chart, { values: { ...before, [key]: others[chart][key] } }),
         );

@@ -7,19 +7,21 @@ import { type Chart, charts, render, required, type Values } from './helm.ts';
 
 interface Container {
   readonly name: string;
-  readonly args: readonly string[];
+  readonly args?: readonly string[];
   readonly env: readonly { readonly name: string; readonly value?: string; readonly valueFrom?: unknown }[];
   readonly resources: {
     readonly requests?: Record<string, string>;
     readonly limits?: Record<string, string>;
   };
   readonly securityContext: Record<string, unknown>;
+  readonly volumeMounts?: readonly { readonly mountPath: string }[];
 }
 
 interface PodSpec {
   readonly serviceAccountName: string;
   readonly enableServiceLinks: boolean;
   readonly securityContext: Record<string, unknown>;
+  readonly initContainers?: readonly Container[];
   readonly containers: readonly Container[];
 }
 
@@ -30,12 +32,15 @@ interface Rule {
   readonly verbs: readonly string[];
 }
 
-/** Read from the environment only, as they are no flags; the last by the image's entry point. */
-const withoutFlag = new Set(['NAUTI_BOOTSTRAP_TOKEN', 'NAUTI_CIDR', 'NODE_FLAGS']);
+/** Read from the environment only, as they are no flags; or another name of one; the last by the image's entry point. */
+const withoutFlag = new Set(['NAUTI_BOOTSTRAP_TOKEN', 'NAUTI_CIDR', 'NODE_NAME', 'NODE_FLAGS']);
 
-function podsOf(objects: readonly KubeObject[]): { readonly owner: string; readonly pod: PodSpec }[] {
+function podsOf(
+  objects: readonly KubeObject[],
+  kinds: readonly string[] = ['Deployment', 'Job'],
+): { readonly owner: string; readonly pod: PodSpec }[] {
   return objects
-    .filter(object => object.kind === 'Deployment' || object.kind === 'Job')
+    .filter(({ kind }) => kinds.includes(kind ?? ''))
     .map(({ kind, metadata, spec }) => ({
       owner: `${kind} ${metadata.name}`,
       pod: (spec as { template: { spec: PodSpec } }).template.spec,
@@ -48,18 +53,43 @@ function rulesOf(objects: readonly KubeObject[], kind: string, name?: string): R
     .flatMap(object => object.rules as Rule[]);
 }
 
-for (const chart of charts) {
-  describe(`what the chart ${chart} makes`, function () {
+/** All containers of a pod. */
+function containersOf({ initContainers = [], containers }: PodSpec): readonly Container[] {
+  return [...initContainers, ...containers];
+}
+
+const workloads = ['Deployment', 'StatefulSet', 'DaemonSet', 'Job'];
+const secondary: Values = {
+  ...required['nauti-agent'],
+  'secondaryNetwork.enabled': true,
+  'ovn.datapath': 'netdev',
+  'ovn.underlay': 'eth1',
+};
+
+const cases: readonly (readonly [what: string, chart: Chart, values: Values])[] = [
+  ...charts.map(chart => [`the chart ${chart}`, chart, required[chart]] as const),
+  ['the chart nauti-agent with the secondary network', 'nauti-agent', secondary],
+  [
+    'the chart nauti-agent with the secondary network on Kube-OVN',
+    'nauti-agent',
+    { ...secondary, 'cluster.kubeovn': true, 'ovn.kubeovn.secret': 'kube-ovn-tls' },
+  ],
+];
+
+for (const [what, chart, values] of cases) {
+  describe(`what ${what} makes`, function () {
     this.timeout(60_000);
     let objects: KubeObject[] = [];
 
     before(async () => {
-      objects = await render(chart, { values: { ...required[chart], 'networkPolicy.enabled': true } });
+      objects = await render(chart, { values: { ...values, 'networkPolicy.enabled': true } });
     });
 
     it('tells each component only what it knows, in values that it takes', async () => {
-      for (const { owner, pod } of podsOf(objects)) {
-        for (const { args, env } of pod.containers) {
+      for (const { owner, pod } of podsOf(objects, workloads)) {
+        for (const { args, env } of containersOf(pod)) {
+          // A script of OVN's.
+          if (args === undefined) continue;
           const entry = components[args[0] ?? ''];
           if (entry === undefined) throw new Error(`${owner} runs ${args[0]}, which is no component`);
           const options: OptionSet = { ...(await entry.load()).options, ...processOptions };
@@ -82,7 +112,7 @@ for (const chart of charts) {
         expect(pod.securityContext, owner).to.deep.include({ runAsNonRoot: true, runAsUser: 65532 });
         expect(pod.securityContext.seccompProfile, owner).to.deep.equal({ type: 'RuntimeDefault' });
         expect(pod.enableServiceLinks, owner).to.equal(false);
-        for (const container of pod.containers) {
+        for (const container of containersOf(pod)) {
           expect(container.securityContext, owner).to.deep.equal({
             allowPrivilegeEscalation: false,
             readOnlyRootFilesystem: true,
@@ -140,13 +170,99 @@ for (const chart of charts) {
         objects
           .filter(object => object.kind === kind)
           .map(({ spec }) => (spec as Record<string, unknown>)[path]);
-      const deployments = selectors('Deployment', 'selector');
+      const deployments = [...selectors('Deployment', 'selector'), ...selectors('StatefulSet', 'selector')];
       expect(deployments).to.not.deep.equal([]);
       expect(selectors('PodDisruptionBudget', 'selector')).to.have.deep.members(deployments);
       expect(selectors('NetworkPolicy', 'podSelector')).to.have.deep.members(deployments);
     });
   });
 }
+
+describe('OVN by the chart nauti-agent', function () {
+  this.timeout(60_000);
+  let objects: KubeObject[] = [];
+  const names = (found: readonly KubeObject[]) =>
+    found.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+
+  before(async () => {
+    objects = await render('nauti-agent', { values: secondary });
+  });
+
+  it('is not there by default, and on Kube-OVN only what gives addresses and NICs is', async () => {
+    const ours = /ovn|ovs|nri|pod-addresses/;
+    expect(names(await render('nauti-agent')).filter(name => ours.test(name))).to.deep.equal([]);
+    const values = { ...secondary, 'cluster.kubeovn': true };
+    const running = (await render('nauti-agent', { values })).filter(({ kind }) =>
+      workloads.includes(kind ?? ''),
+    );
+    expect(names(running).filter(name => ours.test(name))).to.have.members([
+      'Deployment nauti-ovn-controller',
+      'DaemonSet nauti-nri',
+    ]);
+    expect(names(objects)).to.include.members([
+      'Deployment nauti-ovn-controller',
+      'Deployment nauti-ovn-pki',
+      'StatefulSet nauti-ovn-central',
+      'DaemonSet nauti-ovs',
+      'DaemonSet nauti-nri',
+    ]);
+  });
+
+  it('gives capabilities to those who need them, privileges to nobody, and a token to who speaks to the API', () => {
+    const capabilities: Record<string, unknown> = {};
+    for (const { owner, pod } of podsOf(objects, ['StatefulSet', 'DaemonSet'])) {
+      for (const { name, securityContext, volumeMounts = [], args } of containersOf(pod)) {
+        expect(securityContext, name).to.include({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+        });
+        expect(securityContext).to.not.have.property('privileged');
+        const { drop, add } = securityContext.capabilities as { drop: string[]; add?: string[] };
+        expect(drop, name).to.deep.equal(['ALL']);
+        if (add !== undefined) capabilities[`${owner} ${name}`] = add;
+        if (owner.endsWith('nauti-nri')) continue;
+        const hasToken = volumeMounts.some(({ mountPath }) => mountPath.includes('serviceaccount'));
+        expect(hasToken, `${owner} ${name}`).to.equal(args?.[0] === 'ovn-certificate');
+      }
+    }
+    expect(capabilities).to.deep.equal({
+      'StatefulSet nauti-ovn-central own-directory': ['CHOWN', 'DAC_OVERRIDE'],
+      'DaemonSet nauti-ovs switch': ['NET_ADMIN', 'NET_BROADCAST', 'NET_RAW', 'IPC_LOCK'],
+      'DaemonSet nauti-ovs-clean clean': ['NET_ADMIN', 'DAC_OVERRIDE'],
+      'DaemonSet nauti-nri nri': ['NET_ADMIN', 'SYS_ADMIN'],
+    });
+  });
+
+  it('lets only the ovn-controller reach the northbound database, with or without networkPolicy.enabled', () => {
+    const policy = objects.find(
+      ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'nauti-ovn-central',
+    );
+    type Ingress = readonly { from?: unknown; ports: { port: string }[] }[];
+    const { ingress } = (policy ?? { spec: {} }).spec as { ingress: Ingress };
+    expect(ingress.map(({ from, ports }) => [ports[0]?.port, from === undefined])).to.deep.equal([
+      ['nb', false],
+      ['sb', true],
+    ]);
+    expect(JSON.stringify(ingress[0])).to.contain('"app.kubernetes.io/component":"ovn-controller"');
+  });
+
+  it('lets nri change nodes only where it is to take a taint off', async () => {
+    const withTaint = await render('nauti-agent', { values: { ...secondary, 'nri.removeTaint': true } });
+    const ofNodes = (found: readonly KubeObject[]) =>
+      rulesOf(found, 'ClusterRole').filter(rule => rule.resources.includes('nodes'));
+    expect(ofNodes(objects)).to.deep.equal([]);
+    expect(ofNodes(withTaint)).to.have.length(1);
+    expect(names(withTaint)).to.include('ValidatingAdmissionPolicy nauti-nri-own-node');
+  });
+
+  it('names the release’s namespace and ServiceAccounts wherever the manifests name the usual ones', async () => {
+    const values = { ...secondary, 'serviceAccount.name': 'other', 'nri.removeTaint': true };
+    const text = JSON.stringify(await render('nauti-agent', { values }));
+    expect(text).to.contain('system:serviceaccount:nauti-system:other-ovn-controller');
+    expect(text).to.contain('system:serviceaccount:nauti-system:other-nri');
+    expect(text).to.not.contain('system:serviceaccount:nauti-system:nauti-');
+  });
+});
 
 describe('least permission in a member cluster', function () {
   this.timeout(60_000);

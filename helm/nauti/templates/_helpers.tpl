@@ -1,7 +1,10 @@
 {{/*
 What all templates of the two charts share. This file is the same in both.
 Templates that speak of one component take (dict "root" $ "component" "<name>"), and beside it
-"settings": the values of its pods, those of the component's own name where not given;
+"values": the key of the values of its pods, the component's own name where not given;
+"settings": these values themselves, for pods that are not spread over nodes;
+"capabilities": those that its container has;
+"asRoot": the pod is a node's own agent, whose containers drop what they do not need of root's rights;
 "hook": the hook of Helm that its objects belong to.
 */}}
 
@@ -67,14 +70,19 @@ annotations:
 
 {{/* What the pod of a component has beside its containers. */}}
 {{- define "nauti.podSettings" -}}
-{{- $values := .settings | default (get .root.Values .component) -}}
+{{- $values := .settings | default (get .root.Values (.values | default .component)) -}}
 serviceAccountName: {{ include "nauti.serviceAccount" . }}
 enableServiceLinks: false
 securityContext:
+  {{- if .asRoot }}
+  runAsUser: 0
+  runAsGroup: 0
+  {{- else }}
   runAsNonRoot: true
   runAsUser: 65532
   runAsGroup: 65532
   fsGroup: 65532
+  {{- end }}
   seccompProfile:
     type: RuntimeDefault
 {{- with .root.Values.image.pullSecrets }}
@@ -98,7 +106,7 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if not .settings }}
+{{- if not (or .settings .asRoot) }}
 topologySpreadConstraints:
   {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
@@ -116,7 +124,7 @@ topologySpreadConstraints:
 
 {{/* What the container of a component has beside its environment, ports and volumes. */}}
 {{- define "nauti.containerSettings" -}}
-{{- $values := .settings | default (get .root.Values .component) -}}
+{{- $values := .settings | default (get .root.Values (.values | default .component)) -}}
 image: {{ include "nauti.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 args: [{{ .component }}]
@@ -125,6 +133,9 @@ securityContext:
   readOnlyRootFilesystem: true
   capabilities:
     drop: [ALL]
+    {{- with .capabilities }}
+    add: {{ toJson . }}
+    {{- end }}
 {{- if ne (toString .probes) "false" }}
 livenessProbe:
   httpGet: { path: /healthz, port: http }
