@@ -16,8 +16,8 @@ export interface OutOfBandOptions {
 
 /** Pauses between two looks while pods and sandboxes do not fit each other, growing. */
 const pauses = { minMs: 50, maxMs: 2_000 };
-/** A sandbox that ends with nobody changing its pod is seen after this at the latest. */
-const idleMs = 30_000;
+/** A sandbox that ends with nobody changing its pod, and NRI that comes, are seen after this at the latest. */
+const idleMs = 5_000;
 
 /**
  * Learns of pods without NRI: a change of a pod of the node in the API is the reason to ask the runtime which sandboxes

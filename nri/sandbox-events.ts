@@ -9,7 +9,11 @@ export function sandboxEvents(keeper: NicKeeper, isRequired: boolean, log: Logge
   return {
     synchronize: sandboxes => keeper.synchronize(sandboxes),
     async run(sandbox) {
-      if (await keeper.start(sandbox)) return;
+      const begin = performance.now();
+      const isAttached = await keeper.start(sandbox);
+      const heldUpMs = Math.round((performance.now() - begin) * 10) / 10;
+      log.debug({ pod: podKey(sandbox), sandbox: sandbox.id, heldUpMs }, 'pod starts');
+      if (isAttached) return;
       log.info({ pod: podKey(sandbox), sandbox: sandbox.id }, 'pod starts without its NIC');
       if (isRequired) {
         throw new StatusError(statusCodes.unknown, 'nauti: the second NIC could not be made in time');

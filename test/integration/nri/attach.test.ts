@@ -151,9 +151,8 @@ describe('nri on a real containerd and Open vSwitch', function () {
 
   it('a pod made again under its name takes the port from the one before, whose end takes nothing', async () => {
     const first = await world.runSandbox(await world.createPod('db-0', allocation(16)));
-    const path = '/api/v1/namespaces/default/pods/db-0';
-    const body = { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0 };
-    await world.admin.request({ method: 'DELETE', path, body });
+
+    await world.deletePod('db-0');
     const second = await world.runSandbox(await world.createPod('db-0', allocation(16)));
     expect(await addresses(second)).to.have.length(2);
     const ports = await world.ports();
@@ -167,7 +166,8 @@ describe('nri on a real containerd and Open vSwitch', function () {
   it('stopping and removing do no harm, in any order and number', async () => {
     const running = await world.runSandbox(await world.createPod('brief', allocation(17)));
     const other = await world.runSandbox(await world.createPod('stays', allocation(18)));
-    await Promise.all([world.stopSandbox(running), world.stopSandbox(running)]);
+    await world.stopSandbox(running);
+    await world.stopSandbox(running);
     await world.removeSandbox(running);
     await world.removeSandbox(running);
     await world.stopSandbox(running).catch(() => {});

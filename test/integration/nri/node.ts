@@ -47,9 +47,23 @@ export class TestNode implements AsyncDisposable {
     const directory = await mkdtemp(join(tmpdir(), 'nauti-node-'));
     await images.fill(join(directory, 'containerd'));
     const holder = spawn(
-      'unshare',
+      // The kernel ends it with this process, whatever ends that.
+      'setpriv',
       [
-        ...['--mount', '--net', '--uts', '--ipc', '--pid', '--fork', '--mount-proc', '--kill-child'],
+        ...[
+          '--pdeathsig',
+          'KILL',
+          '--',
+          'unshare',
+          '--mount',
+          '--net',
+          '--uts',
+          '--ipc',
+          '--pid',
+          '--fork',
+          '--mount-proc',
+          '--kill-child',
+        ],
         ...['sh', '-euc', boot, 'sh', encapAddress],
       ],
       { stdio: ['ignore', 'pipe', 'inherit'] },

@@ -38,6 +38,7 @@ export interface LogLine {
 /** Privileges that the README promises to be enough. */
 const capabilities = '-all,+net_admin,+sys_admin';
 const metricsPort = 9_100;
+const knownPods = 'nauti_kube_cache_objects{cache="pods"}';
 
 export class World implements AsyncDisposable {
   readonly plane: ControlPlane;
@@ -46,6 +47,8 @@ export class World implements AsyncDisposable {
   readonly cri: CriClient;
   /** What the agent logged, all its lives together. */
   readonly log: LogLine[] = [];
+  /** What is run as `nauti`. */
+  program = join(checkout, 'cli', 'nauti.ts');
   readonly #directory: string;
   #pods = 0;
 
@@ -65,7 +68,7 @@ export class World implements AsyncDisposable {
     ];
     const child = this.node.start('agent', 'setpriv', [
       ...['--bounding-set', capabilities, '--inh-caps', '-all', '--no-new-privs', '--'],
-      ...[process.execPath, join(checkout, 'cli', 'nauti.ts'), 'nri', ...words],
+      ...[process.execPath, this.program, 'nri', ...words],
     ]);
     let rest = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -136,7 +139,7 @@ export class World implements AsyncDisposable {
         },
       },
       RunPodSandboxResponseSchema,
-      AbortSignal.timeout(20_000),
+      AbortSignal.timeout(50_000),
     );
     const netns = (await this.cri.netnsOf(podSandboxId, AbortSignal.timeout(5_000))) ?? '';
     return { name, namespace, uid, sandbox: podSandboxId, netns };
@@ -153,6 +156,30 @@ export class World implements AsyncDisposable {
   async #sandboxCall(method: string, podSandboxId: string): Promise<void> {
     const signal = AbortSignal.timeout(20_000);
     await this.cri.call(method, PodSandboxIdRequestSchema, { podSandboxId }, EmptySchema, signal);
+  }
+
+  async deletePod(name: string): Promise<void> {
+    await this.admin.request({
+      method: 'DELETE',
+      path: `/api/v1/namespaces/default/pods/${name}`,
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0 },
+    });
+  }
+
+  /** Waits until the agent has seen all that was written of pods before: watches tell in order. */
+  async seen(): Promise<void> {
+    const before = await this.metric(knownPods);
+    await this.createPod();
+    await until(async () => (await this.metric(knownPods)) > before, {
+      what: 'the agent seeing a new pod',
+      timeout: 5_000,
+      interval: 20,
+    });
+  }
+
+  /** What the agent takes of the memory, in MB. */
+  async residentMegabytes(): Promise<number> {
+    return (await this.metric('process_resident_memory_bytes')) / 1_000_000;
   }
 
   /** The sandboxes that the runtime has ready. */
@@ -201,19 +228,15 @@ export class World implements AsyncDisposable {
 
   /** Takes all sandboxes and pods away. */
   async clear(): Promise<void> {
-    for (const { id } of await this.cri.list(AbortSignal.timeout(5_000))) {
-      await this.stopSandbox({ sandbox: id });
-      await this.removeSandbox({ sandbox: id });
-    }
+    const all = await this.cri.list(AbortSignal.timeout(5_000));
+    await Promise.all(
+      all.map(async ({ id }) => {
+        await this.stopSandbox({ sandbox: id });
+        await this.removeSandbox({ sandbox: id });
+      }),
+    );
     for await (const { items } of this.admin.listPages(pods)) {
-      for (const { metadata } of items) {
-        const path = `/api/v1/namespaces/default/pods/${metadata.name}`;
-        await this.admin.request({
-          method: 'DELETE',
-          path,
-          body: { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0 },
-        });
-      }
+      for (const { metadata } of items) await this.deletePod(metadata.name ?? '');
     }
   }
 
