@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Transaction } from 'ovsdb-client';
 import type { OVNNorthboundDatabase } from 'ovsdb-client/ovn-northbound';
 import type { KubeObject } from '../../api/meta.ts';
@@ -66,6 +67,7 @@ try {
     if (count === (counts.at(-1) ?? 10_000)) await measureRestart(count);
     await empty(spacesOf(count));
   }
+  await measureAlone(100);
 } finally {
   await controller.kill();
   client.close();
@@ -104,8 +106,8 @@ async function cpuByProgram(): Promise<Map<string, number>> {
   return sums.set('others', (await machineCpuSeconds()) - known);
 }
 
-async function measure(count: number): Promise<void> {
-  const createdAt = new Map<string, number>();
+/** When pods were first seen with an allocation, from now on. */
+async function watchAnnotations(): Promise<AsyncDisposable & { readonly annotatedAt: Map<string, number> }> {
   const annotatedAt = new Map<string, number>();
   const stop = new AbortController();
   const watched = new ObjectCache<boolean>({
@@ -120,6 +122,47 @@ async function measure(count: number): Promise<void> {
   });
   const following = watched.run(stop.signal);
   await watched.synced();
+  return {
+    annotatedAt,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await following;
+    },
+  };
+}
+
+function latenciesOf(from: ReadonlyMap<string, number>, to: ReadonlyMap<string, number>): number[] {
+  return [...to].map(([key, at]) => at - (from.get(key) ?? 0)).sort((a, b) => a - b);
+}
+
+function quantile(sorted: readonly number[], share: number): string {
+  const index = Math.min(sorted.length - 1, Math.floor(sorted.length * share));
+  return `${(sorted[index] ?? 0).toFixed(0)} ms`;
+}
+
+/** Pods that come one at a time, five a second. */
+async function measureAlone(count: number): Promise<void> {
+  const createdAt = new Map<string, number>();
+  await using watch = await watchAnnotations();
+  const namespace = 'bench-alone';
+  await client.create(namespaces, { metadata: { name: namespace } });
+  for (let i = 0; i < count; i++) {
+    createdAt.set(`${namespace}/pod-${i}`, performance.now());
+    await client.create(pods, podOf(namespace, `pod-${i}`));
+    await sleep(200);
+  }
+  await until(() => watch.annotatedAt.size >= count, { what: 'all being annotated', timeout: 60_000 });
+  const latencies = latenciesOf(createdAt, watch.annotatedAt);
+  write(
+    `\n${count} pods, five a second: annotated after ${quantile(latencies, 0.5)} (p50), ${quantile(latencies, 0.99)} (p99)`,
+  );
+  await empty([namespace]);
+}
+
+async function measure(count: number): Promise<void> {
+  const createdAt = new Map<string, number>();
+  await using watch = await watchAnnotations();
+  const { annotatedAt } = watch;
   const spaces = spacesOf(count);
   for (const name of spaces) await client.create(namespaces, { metadata: { name } });
   const cpuBefore = await cpuByProgram();
@@ -143,11 +186,8 @@ async function measure(count: number): Promise<void> {
   });
   const elapsed = performance.now() - begin;
   const cpuAfter = await cpuByProgram();
-  stop.abort();
-  await following;
-  const latencies = [...annotatedAt].map(([key, at]) => at - (createdAt.get(key) ?? 0)).sort((a, b) => a - b);
-  const at = (share: number) =>
-    `${(latencies[Math.min(count - 1, Math.floor(count * share))] ?? 0).toFixed(0)} ms`;
+  const latencies = latenciesOf(createdAt, annotatedAt);
+  const at = (share: number) => quantile(latencies, share);
   const cpu = (name: string) => (cpuAfter.get(name) ?? 0) - (cpuBefore.get(name) ?? 0);
   const share = (name: string) => `${((cpu(name) / count) * 1000).toFixed(2)} ms`;
   const usage = await usageOf(controller.pid);
