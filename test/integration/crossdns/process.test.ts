@@ -1,23 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { freePort } from './redisserver.ts';
 import { ServerProcess } from './server.ts';
 
 const examples = fileURLToPath(new URL('../../../crossdns/examples', import.meta.url));
 const program = fileURLToPath(new URL('../../../cli/nauti.ts', import.meta.url));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise(resolve => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 describe('the crossdns process', function () {
   this.timeout(30_000);
@@ -145,44 +137,4 @@ describe('the crossdns process', function () {
     expect(status).to.equal(1);
     expect(stderr).to.contain('EADDRINUSE');
   });
-
-  it('answers by several processes on one port, starts one again that ended, and stops all', async () => {
-    const [port, http] = [await freePort(), await freePort()];
-    const server = await start(
-      ...['--workers', '2', '--listen', `127.0.0.1:${port}`, '--http-listen', `127.0.0.1:${http}`],
-    );
-    server.port = port;
-    const question = 'nginx-svc.default.svc.hyperos.local A';
-    const askMany = async () => {
-      // Each from a port of its own, so that the kernel spreads them.
-      const answers = await Promise.all(Array.from({ length: 40 }, () => server.data(question)));
-      for (const answer of answers) expect(answer).to.have.length(3);
-    };
-    await server.becomes(question, ['10.113.0.10', '10.113.0.11', '10.114.0.10']);
-    await askMany();
-    const metrics = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text();
-    const total = /nauti_dns_requests_total\{zone="hyperos.local.",proto="udp",family="1",type="A"\} (\d+)/;
-    expect(Number(total.exec(metrics)?.[1])).to.be.greaterThan(40);
-    const pids = childrenOf(server.child.pid ?? 0);
-    expect(pids).to.have.length(2);
-    process.kill(pids[0] ?? 0, 'SIGKILL');
-    await server.logged('worker ended, another is started');
-    const deadline = performance.now() + 10_000;
-    while (childrenOf(server.child.pid ?? 0).length < 2 && performance.now() < deadline) await askOne();
-    await askMany();
-    const last = childrenOf(server.child.pid ?? 0);
-    expect(last).to.have.length(2);
-    expect(await server.stop()).to.equal(0);
-    for (const pid of last) expect(() => process.kill(pid, 0), String(pid)).to.throw('ESRCH');
-
-    async function askOne(): Promise<void> {
-      await server.ask(question);
-    }
-  });
 });
-
-/** Processes that another started. */
-function childrenOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-  return text.split(' ').filter(Boolean).map(Number);
-}
