@@ -41,9 +41,14 @@ const isolatedGroup = 'nauti_isolated';
 export function planIsolation(input: IsolationInput): readonly Group[] {
   const isolated = new Set<string>();
   const admitted = new Map<string, Set<string>>();
+  const spaces = new Map<string, Space>();
   for (const pod of input.pods) {
-    const services = input.servicesIn(pod.namespace).filter(service => selects(service, pod.labels));
-    if (!input.isIsolatedNamespace(pod.namespace) && !services.some(({ isIsolated }) => isIsolated)) continue;
+    const space = spaces.get(pod.namespace) ?? readSpace(input, pod.namespace);
+    spaces.set(pod.namespace, space);
+    // Nearly all, with thousands of pods: only the others are compared with Services.
+    if (!space.mayIsolate) continue;
+    const services = space.services.filter(service => selects(service, pod.labels));
+    if (!space.isIsolated && !services.some(({ isIsolated }) => isIsolated)) continue;
     isolated.add(pod.key);
     const exported = services.filter(({ key }) => input.isExported(key));
     for (const target of exported.flatMap(({ targets }) => targets)) {
@@ -59,6 +64,19 @@ export function planIsolation(input: IsolationInput): readonly Group[] {
   for (const [name, pods] of admitted)
     groups.push({ name, pods, rules: admissionRules(name, input.network) });
   return groups;
+}
+
+interface Space {
+  readonly isIsolated: boolean;
+  readonly services: readonly WatchedService[];
+  /** Whether the namespace, or a Service of it, asks for isolation. */
+  readonly mayIsolate: boolean;
+}
+
+function readSpace(input: IsolationInput, namespace: string): Space {
+  const isIsolated = input.isIsolatedNamespace(namespace);
+  const services = input.servicesIn(namespace);
+  return { isIsolated, services, mayIsolate: isIsolated || services.some(service => service.isIsolated) };
 }
 
 /** `nauti_admit_tcp_8080`. */
