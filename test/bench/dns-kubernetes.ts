@@ -26,6 +26,7 @@ import {
   dnsperf,
   latencies,
   median,
+  nodeFlags,
   print,
   quantile,
   residentMegabytes,
@@ -109,7 +110,8 @@ async function createServices(): Promise<void> {
 function commandOf(name: string, port: number): readonly string[] {
   if (name === 'crossdns') {
     return [
-      ...[process.execPath, join(directory, 'program', 'nauti.js'), 'crossdns', '--source', 'kubernetes'],
+      ...[process.execPath, ...nodeFlags, join(directory, 'program', 'nauti.js'), 'crossdns'],
+      ...['--source', 'kubernetes'],
       ...['--kubeconfig', plane.kubeconfig, '--zone', zone, '--cluster-id', 'c1', '--log-level', 'error'],
       ...['--listen', `127.0.0.1:${port}`],
     ];

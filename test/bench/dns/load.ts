@@ -5,6 +5,9 @@ import { readFileSync } from 'node:fs';
 /** The server has one core for itself, whoever asks it the other. */
 export const [serverCore, clientCore] = ['0', '1'] as const;
 
+/** Node's options, as the chart gives them to crossdns. */
+export const nodeFlags: readonly string[] = ['--max-semi-space-size=4'];
+
 export interface Load {
   readonly completed: number;
   readonly lost: number;
