@@ -45,11 +45,11 @@ export interface PortControllerOptions {
 }
 
 /**
- * Between two transactions, in milliseconds: pods that come meanwhile share one. OVN's daemons look at all ports after
- * each, so that many small transactions cost them far more than a few large ones: with many ports a transaction takes
- * longer, and so much longer is gathered. A pod that comes alone does not wait.
+ * Between two transactions, in milliseconds: pods that come meanwhile share one. OVN's databases and daemons look at all
+ * ports of a switch after each, some millisecond for a thousand: so much longer is gathered that this stays a few per cent
+ * of a core. A pod that comes alone does not wait.
  */
-const gather = { least: 40, perTransactionTime: 5, most: 250 } as const;
+const gather = { least: 40, perPort: 0.02, most: 250 } as const;
 
 /** Keeps OVN's ports equal to the pods: batches of pods, a plan, one transaction. One at a time runs, in the leader. */
 export class PortController {
@@ -193,8 +193,9 @@ export class PortController {
     if (!isDone(plan)) {
       const end = metrics.transactionSeconds.startTimer();
       await northbound.carryOut(plan, key => book.get(key)?.addresses ?? [], signal);
-      const ms = end() * 1_000 * gather.perTransactionTime;
-      this.#gatherUntil = performance.now() + Math.min(gather.most, Math.max(gather.least, ms));
+      end();
+      const ms = Math.min(gather.most, Math.max(gather.least, northbound.ports.size * gather.perPort));
+      this.#gatherUntil = performance.now() + ms;
       metrics.transactionPods.observe(keys.length);
       metrics.portChanges.inc({ change: 'create' }, plan.create.length);
       metrics.portChanges.inc({ change: 'repair' }, plan.repair.length);
