@@ -95,8 +95,10 @@ export class DataPath {
     if (cluster.length > 0) await letNeighboursKnow(clusterDevice);
     if (lines.length > 0)
       await runProgram('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, signal });
+    // Also where a former life has left them: the neighbours may know another gateway by now.
+    const isNew = this.#clusterAddresses.join() !== plan.clusterAddresses.join();
     this.#clusterAddresses = plan.clusterAddresses;
-    if (cluster.length > 0) void announceAddresses(missing ?? [], log);
+    if (isNew || cluster.length > 0) void announceAddresses(plan.clusterAddresses, log);
     for (const [id, endpoint] of changes.endpoints) this.#lastEndpoints.set(id, endpoint);
     for (const id of this.#lastEndpoints.keys())
       if (!plan.peers.some(peer => peer.id === id)) this.#lastEndpoints.delete(id);
@@ -124,13 +126,17 @@ export class DataPath {
     });
   }
 
-  /** Takes everything away: another gateway has it now, or nobody. */
-  async close(): Promise<void> {
+  /**
+   * Takes everything away: another gateway has it now, or nobody.
+   *
+   * @param addresses of the cluster device that a former life may have left.
+   */
+  async close(addresses: readonly string[] = []): Promise<void> {
     const { device, clusterDevice } = this.#options;
     const opened = this.#device;
     this.#device = undefined;
     this.#peers = new Map();
-    await withdraw(clusterDevice, this.#clusterAddresses);
+    await withdraw(clusterDevice, [...addresses, ...this.#clusterAddresses]);
     this.#clusterAddresses = [];
     await (opened === undefined ? removeDevice(device) : opened.remove());
     for (const family of ['-4', '-6']) {

@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client';
 import { fieldManagers } from '../api/names.ts';
 import type { Peer } from '../api/peer.ts';
 import { peers as peerResource } from '../api/resource.ts';
+import { parseCidr } from '../ipam/cidr.ts';
 import { ObjectCache } from '../kube/cache.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { Controller, type Requeue } from '../kube/controller.ts';
@@ -20,7 +21,7 @@ import { type GatewayMetrics, gatewayMetrics } from './metrics.ts';
 import { type NodeFacts, type OwnEndpoint, ownEndpoint } from './own-endpoint.ts';
 import { ownPeer, ownTunnels, saysSo } from './own-peer.ts';
 import { samePeer, viewPeer } from './peer-view.ts';
-import { type DevicePlan, planDevice, tunnelMtu } from './plan.ts';
+import { type DevicePlan, gatewayAddresses, planDevice, tunnelMtu } from './plan.ts';
 import { ProbeSocket } from './probe-socket.ts';
 import { Rotation } from './rotation.ts';
 import type { Settings } from './settings.ts';
@@ -160,7 +161,11 @@ export class Gateway {
 
   /** Takes away what a former life left, before this gateway is active: another one may be. */
   async clear(): Promise<void> {
-    await this.#dataPath.close();
+    const { clusterAddress } = this.#options.settings;
+    const { cluster_cidr: own = [] } = this.#peers.get(this.#ownKey)?.spec ?? {};
+    await this.#dataPath.close(
+      clusterAddress === 'manage' ? gatewayAddresses(own.flatMap(text => parseCidr(text) ?? [])) : [],
+    );
   }
 
   /** Carries the tunnels until the signal is aborted, then takes them away. */

@@ -45,6 +45,8 @@ const repeatMs = 50;
  * Whoever follows another's change of key waits a little longer: what was sent under the former key is still on its way.
  */
 const drainMs = 30;
+/** Probes in a row that a cluster may leave without an answer before its word on a change of key is not waited for. */
+const patience = 20;
 /** A changed key that nobody answers with was none: its owner did not change. */
 const keyTrialMs = 15_000;
 
@@ -129,12 +131,16 @@ export class Links {
     this.#nextKey = key === undefined ? undefined : keyFingerprint(key).toString('hex');
   }
 
-  /** Clusters that answer and do not know our next key yet. */
+  /**
+   * Clusters that do not know our next key yet, and may still: those that do not answer are waited for as long as
+   * {@link patience} probes.
+   */
   get unaware(): readonly string[] {
     return [...this.#entries]
-      .filter(
-        ([, { meter, knowsNext }]) => meter.figures.state === 'Connected' && knowsNext !== this.#nextKey,
-      )
+      .filter(([, { meter, knowsNext }]) => {
+        const { state, lostInRow } = meter.figures;
+        return lostInRow < patience && (state !== 'Connected' || knowsNext !== this.#nextKey);
+      })
       .map(([id]) => id);
   }
 

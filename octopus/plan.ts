@@ -85,6 +85,11 @@ export interface PlanInputs {
   readonly presharedKeyOf?: (site: Site) => string | undefined;
 }
 
+/** The gateway's addresses on the device towards the pods, with prefix length: the first of each block. */
+export function gatewayAddresses(own: readonly Cidr[]): string[] {
+  return own.map(cidr => `${formatAddress(at(cidr, 1n))}/${cidr.prefix}`).sort();
+}
+
 export function planDevice(inputs: PlanInputs): DevicePlan {
   const { local, acceptance, links } = inputs;
   const self = acceptance.sites.get(local.id);
@@ -102,9 +107,7 @@ export function planDevice(inputs: PlanInputs): DevicePlan {
       // Errors that the gateway sends towards other clusters come from its own address, which they accept of it.
       ...gateways.map(({ cidr, address }) => `${address}/${bits(cidr)}`),
     ].sort(),
-    clusterAddresses: local.managesClusterAddress
-      ? gateways.map(({ cidr, address }) => `${address}/${cidr.prefix}`).sort()
-      : [],
+    clusterAddresses: local.managesClusterAddress ? gatewayAddresses(own) : [],
     peers: planPeers(inputs),
     routes: links.length === 0 ? planOwnRoutes(own) : [...planOwnRoutes(own), ...planRoutes(inputs, mtu)],
     firewall: firewallOf({
