@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,9 @@ import { freePort } from './redisserver.ts';
 import { ServerProcess } from './server.ts';
 
 const examples = fileURLToPath(new URL('../../../crossdns/examples', import.meta.url));
+const dashboard = fileURLToPath(
+  new URL('../../../helm/nauti-agent/files/crossdns-dashboard.json', import.meta.url),
+);
 const program = fileURLToPath(new URL('../../../cli/nauti.ts', import.meta.url));
 
 describe('the crossdns process', function () {
@@ -54,6 +58,7 @@ describe('the crossdns process', function () {
       'nauti_dns_requests_total{zone="hyperos.local.",proto="udp",family="1",type="A"} 1',
     );
     expect(text).to.contain('nauti_dns_services 3');
+    expect(metricsOf(dashboard).filter(name => !text.includes(`# TYPE ${name} `))).to.eql([]);
     expect(text).to.contain('nauti_dns_stale 0');
     const stopped = server.stop();
     await server.logged('stopping');
@@ -138,3 +143,16 @@ describe('the crossdns process', function () {
     expect(stderr).to.contain('EADDRINUSE');
   });
 });
+
+/** The metrics that the panels of a Grafana dashboard ask for. */
+function metricsOf(file: string): string[] {
+  const { panels } = JSON.parse(readFileSync(file, 'utf8')) as { panels: { targets: { expr: string }[] }[] };
+  const names = panels.flatMap(({ targets }) =>
+    targets.flatMap(({ expr }) =>
+      [...expr.matchAll(/\b((?:nauti|process)_\w+)\{/g)].map(([, name = '']) => name),
+    ),
+  );
+  if (names.length < panels.length)
+    throw new Error(`Cannot check ${file} as each panel must ask for a metric`);
+  return names.map(name => name.replace(/_bucket$/, ''));
+}
