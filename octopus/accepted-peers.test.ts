@@ -134,19 +134,19 @@ describe('acceptPeers', () => {
     expect(found.hub).to.equal(undefined);
   });
 
-  it('judges 10,000 Peers in less than a second, and believes as many as it may, the oldest', () => {
+  it('judges 10,000 Peers with less than two seconds of CPU, and believes as many as it may, the oldest', () => {
     const many = Array.from({ length: 10_000 }, (_, index) =>
       peer(`c${index}`, {
         cidr: `10.${112 + (index % 16)}.${(index >> 4) % 256}.0/24`,
         made: 2000 + (index % 20),
       }),
     );
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     const { sites, refused } = acceptPeers([hubPeer(), peer('self', { cidr: '10.127.255.0/24' }), ...many], {
       self: 'self',
       maxPeers: 200,
     });
-    expect(performance.now() - startedAt).to.be.below(1_000);
+    expect(process.cpuUsage(before).user).to.be.below(2_000_000);
     expect(sites.size).to.equal(202);
     expect(refused).to.have.length(9_800);
     expect(sites.has('c0')).to.equal(true);

@@ -1,30 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { fieldManagers } from '../api/names.ts';
-import type { Peer } from '../api/peer.ts';
 import { peers as peerResource } from '../api/resource.ts';
 import { parseCidr } from '../ipam/cidr.ts';
-import { ObjectCache } from '../kube/cache.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { Controller, type Requeue } from '../kube/controller.ts';
 import type { Logger } from '../process/log.ts';
-import { type Acceptance, acceptPeers, claimOf } from './accepted-peers.ts';
+import type { Acceptance } from './accepted-peers.ts';
 import { DataPath } from './data-path.ts';
 import { peersById } from './device-diff.ts';
-import type { DeviceState } from './device-state.ts';
 import { EndpointLookup } from './endpoint-lookup.ts';
 import { HubWords } from './hub-words.ts';
 import { presharedKey } from './key.ts';
 import { type GatewayKeys, KeySecret } from './key-secret.ts';
+import { KnownPeers } from './known-peers.ts';
 import { Links } from './links.ts';
 import { type GatewayMetrics, gatewayMetrics } from './metrics.ts';
 import { type NodeFacts, type OwnEndpoint, ownEndpoint } from './own-endpoint.ts';
 import { ownPeer, ownTunnels, saysSo } from './own-peer.ts';
-import { samePeer, viewPeer } from './peer-view.ts';
-import { type DevicePlan, gatewayAddresses, planDevice, tunnelMtu } from './plan.ts';
+import { gatewayAddresses, planDevice, tunnelMtu } from './plan.ts';
 import { ProbeSocket } from './probe-socket.ts';
 import { Rotation } from './rotation.ts';
 import type { Settings } from './settings.ts';
+import { StaleSessions } from './stale-sessions.ts';
 import { linksOf } from './topology.ts';
 import { watchKernel } from './watch-kernel.ts';
 
@@ -49,7 +47,7 @@ const statusMs = 30_000;
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #log: Logger;
-  readonly #peers: ObjectCache<Peer>;
+  readonly #peers: KnownPeers;
   readonly #secret: KeySecret;
   readonly #dataPath: DataPath;
   readonly #links: Links;
@@ -57,17 +55,13 @@ export class Gateway {
   readonly #controller: Controller;
   readonly #metrics: GatewayMetrics;
   readonly #hubWords: HubWords | undefined;
-  #believed: ReadonlyMap<string, string> = new Map();
-  #acceptance: Acceptance = { sites: new Map(), globals: [], refused: [] };
   #keys: GatewayKeys | undefined;
   #socket: ProbeSocket | undefined;
   #underlay: { readonly mtu: number; readonly addresses: readonly string[] } | undefined;
-  #problem: string | undefined = 'it is not active';
+  /** What is missing for packets to flow, as it was logged; undefined while nothing is. */
+  #problem: string | undefined;
   #hasNewDevice = true;
-  /** Clusters that lost a probe since the last look. */
-  readonly #doubted = new Set<string>();
-  /** What WireGuard had received of those when they were looked at. */
-  readonly #receivedThen = new Map<string, number>();
+  readonly #stale = new StaleSessions();
 
   constructor(options: GatewayOptions) {
     const { settings, hub, local, shareNamespace, log, registry } = options;
@@ -76,17 +70,16 @@ export class Gateway {
     this.#metrics = gatewayMetrics(registry, () => ({
       links: this.#links.figures(),
       peers: this.#dataPath.peers,
-      refused: this.#acceptance.refused.length,
+      refused: this.#peers.acceptance.refused.length,
       implementation: this.#dataPath.implementation,
     }));
-    this.#peers = new ObjectCache({
-      client: hub,
-      resource: peerResource,
+    this.#peers = new KnownPeers({
+      hub,
       namespace: shareNamespace,
-      project: viewPeer,
-      unchanged: samePeer,
+      self: settings.clusterId,
+      maxPeers: settings.maxPeers,
       log,
-      metrics: registry,
+      registry,
     });
     this.#secret = new KeySecret(local, settings.namespace, settings.keySecret);
     this.#dataPath = new DataPath({ ...settings, log, metrics: this.#metrics });
@@ -108,7 +101,7 @@ export class Gateway {
         this.#controller.enqueue('status');
       },
       onStale: id => {
-        this.#doubted.add(id);
+        this.#stale.doubt(id);
         this.#controller.enqueue('tunnel');
       },
       onState: (id, { state }) => {
@@ -121,9 +114,9 @@ export class Gateway {
     this.#hubWords = settings.isHub
       ? new HubWords({ client: hub, namespace: shareNamespace, self: settings.clusterId })
       : undefined;
-    this.#peers.subscribe(({ key }) => {
+    this.#peers.subscribe(isOwn => {
       this.#controller.enqueue('tunnel');
-      if (key === `${shareNamespace}/${settings.clusterId}`) this.#controller.enqueue('words');
+      if (isOwn) this.#controller.enqueue('words');
       if (this.#hubWords !== undefined) this.#controller.enqueue('hub-words');
     });
   }
@@ -131,11 +124,6 @@ export class Gateway {
   /** What is missing, or true. A standby that knows everything is ready. */
   get readiness(): true | string {
     return this.#peers.hasSynced ? true : 'the Peers of the hub are not known yet';
-  }
-
-  /** What is missing for packets to flow; undefined while nothing is. */
-  get problem(): string | undefined {
-    return this.#problem;
   }
 
   /** Whether anybody answers at the other end of the tunnels; where nobody was ever there, so it is. */
@@ -162,7 +150,7 @@ export class Gateway {
   /** Takes away what a former life left, before this gateway is active: another one may be. */
   async clear(): Promise<void> {
     const { clusterAddress } = this.#options.settings;
-    const { cluster_cidr: own = [] } = this.#peers.get(this.#ownKey)?.spec ?? {};
+    const { cluster_cidr: own = [] } = this.#peers.own?.spec ?? {};
     await this.#dataPath.close(
       clusterAddress === 'manage' ? gatewayAddresses(own.flatMap(text => parseCidr(text) ?? [])) : [],
     );
@@ -188,7 +176,7 @@ export class Gateway {
         this.#controller.enqueue('tunnel');
         this.#controller.enqueue('words');
       },
-      isTold: key => this.#peers.get(this.#ownKey)?.spec.next_public_key === key,
+      isTold: key => this.#peers.own?.spec.next_public_key === key,
       metrics: this.#metrics,
       log: this.#log,
     });
@@ -208,12 +196,7 @@ export class Gateway {
     await this.#closeSocket();
     this.#links.close();
     await this.#dataPath.close();
-    this.#problem = 'it is not active';
     if (!signal.aborted) throw stop.signal.reason;
-  }
-
-  get #ownKey(): string {
-    return `${this.#options.shareNamespace}/${this.#options.settings.clusterId}`;
   }
 
   #enqueueAll(): void {
@@ -252,15 +235,14 @@ export class Gateway {
       else if (key === 'status') return await this.#sayStatus(signal);
       else
         return await this.#hubWords?.say(
-          this.#peers.values(),
-          this.#acceptance,
+          this.#peers.all,
+          this.#peers.acceptance,
           this.#links.figures(),
           signal,
         );
       return undefined;
     } catch (error) {
       if (!signal.aborted) this.#metrics.errors.inc({ what: key });
-      if (key === 'tunnel') this.#problem = (error as Error).message;
       throw error;
     }
   }
@@ -275,7 +257,8 @@ export class Gateway {
       this.#dataPath.underlay(signal),
     ]);
     this.#noteUnderlay(underlay);
-    const acceptance = this.#accept(keys);
+    const ownKeys = [keys.current, ...(keys.next ? [keys.next] : [])].map(({ publicKey }) => publicKey);
+    const acceptance = this.#peers.accept(ownKeys);
     const links = linksOf(settings.clusterId, acceptance, settings.granularity);
     const own = ownEndpoint(settings.own, node(), underlay.addresses);
     const inUse = new Map([...state.wireguard.peers.values()].map(peer => [peer.key, peer.allowed]));
@@ -309,7 +292,7 @@ export class Gateway {
       }),
     });
     const { privateKey } = keys.current;
-    const stale = this.#findStale(plan, state);
+    const stale = this.#stale.look(peersById(plan, state.wireguard), this.#links.figures());
     const hasChanged = await this.#dataPath.apply(plan, state, {
       privateKey,
       dead: this.#links.dead,
@@ -317,7 +300,7 @@ export class Gateway {
       signal,
     });
     await this.#keepSocket(links.map(({ site }) => site.id));
-    this.#problem = this.#missing(acceptance);
+    this.#note(this.#missing(acceptance));
     if (!hasChanged) return;
     // A tunnel is made by the first packet: now, not at the next probe.
     this.#links.poke();
@@ -325,21 +308,10 @@ export class Gateway {
     this.#hasNewDevice = false;
   }
 
-  /** Those of which not a byte came between two lost probes: a lossy tunnel, or a busy gateway, keeps its session. */
-  #findStale(plan: DevicePlan, { wireguard }: DeviceState): ReadonlySet<string> {
-    const stale = new Set<string>();
-    const peers = peersById(plan, wireguard);
-    for (const id of this.#doubted) {
-      const received = peers.get(id)?.rxBytes ?? 0;
-      if (this.#receivedThen.get(id) === received) {
-        stale.add(id);
-        this.#receivedThen.delete(id);
-      } else this.#receivedThen.set(id, received);
-    }
-    this.#doubted.clear();
-    for (const [id, { lostInRow }] of this.#links.figures())
-      if (lostInRow === 0) this.#receivedThen.delete(id);
-    return stale;
+  #note(problem: string | undefined): void {
+    if (problem !== undefined && problem !== this.#problem)
+      this.#log.info({ problem }, 'no packets can flow yet');
+    this.#problem = problem;
   }
 
   #missing({ sites, hub }: Acceptance): string | undefined {
@@ -348,24 +320,6 @@ export class Gateway {
     if (self === undefined) return `the hub must have a Peer for ${clusterId} that can be accepted`;
     if (!isHub && self.cidrs.length === 0) return 'the hub must have given a CIDR to this cluster';
     return hub === undefined ? 'there must be a Peer of the hub' : undefined;
-  }
-
-  #accept(keys: GatewayKeys): Acceptance {
-    const { clusterId, maxPeers } = this.#options.settings;
-    const peers = [...this.#peers.values()];
-    const ownKeys = [keys.current, ...(keys.next ? [keys.next] : [])].map(({ publicKey }) => publicKey);
-    const before = new Map(this.#acceptance.refused.map(({ id, message }) => [id, message]));
-    this.#acceptance = acceptPeers(peers, { self: clusterId, maxPeers, before: this.#believed, ownKeys });
-    this.#believed = new Map(
-      peers
-        .filter(({ spec }) => this.#acceptance.sites.has(spec.cluster_id))
-        .map(peer => [peer.spec.cluster_id, claimOf(peer)]),
-    );
-    for (const { id, reason, message } of this.#acceptance.refused.slice(0, 100)) {
-      if (before.get(id) !== message)
-        this.#log.warn({ cluster: id, reason, problem: message }, 'peer refused');
-    }
-    return this.#acceptance;
   }
 
   #noteUnderlay(underlay: { readonly mtu: number; readonly addresses: readonly string[] }): void {
@@ -405,7 +359,7 @@ export class Gateway {
   async #sayOwnWords(signal: AbortSignal): Promise<void> {
     const { settings, hub, shareNamespace } = this.#options;
     const keys = this.#keys;
-    const known = this.#peers.get(this.#ownKey);
+    const known = this.#peers.own;
     // A Peer is made by the hub; before that there is nothing to write on.
     if (keys === undefined || this.#underlay === undefined || known === undefined) return;
     const endpoint = this.#ownEndpoint();
@@ -420,8 +374,8 @@ export class Gateway {
   /** Tells what is measured. */
   async #sayStatus(signal: AbortSignal): Promise<{ requeueAfter: number }> {
     const { settings, hub, shareNamespace } = this.#options;
-    if (this.#peers.get(this.#ownKey) !== undefined) {
-      const tunnels = ownTunnels(this.#links.figures(), this.#dataPath.peers, this.#acceptance.refused);
+    if (this.#peers.own !== undefined) {
+      const tunnels = ownTunnels(this.#links.figures(), this.#dataPath.peers, this.#peers.acceptance.refused);
       await hub.apply(
         peerResource,
         { metadata: { namespace: shareNamespace, name: settings.clusterId }, status: { tunnels } },

