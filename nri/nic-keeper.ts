@@ -21,7 +21,7 @@ export interface NicKeeperOptions extends Omit<NicWorkerOptions, 'metrics'> {
 }
 
 /** The runtime closes plugins after 2 s: whatever a pod's start waits for ends before. */
-const longestStartMs = 1_700;
+const longestStartMs = 1_400;
 const whileAwayMs = 250;
 /** The key under which the search for what belongs to no pod is queued; no sandbox has it. */
 const orphansKey = '';

@@ -2,7 +2,7 @@ import type { OptionSet, Parser } from '../process/options.ts';
 import { flag, integer, oneOf, path, text } from '../process/parsers.ts';
 
 /** The runtime closes a plugin that has not answered after 2 s: what is left belongs to the work itself. */
-const longestWaitMs = 1_500;
+const longestWaitMs = 1_200;
 
 const absolutePath: Parser<string> = {
   expected: 'an absolute path',

@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../process/log.ts';
-import { CriClient } from './cri-client.ts';
 import type { RuntimeMode } from './metrics.ts';
 import { NriPlugin, type SandboxEvents } from './nri-plugin.ts';
-import { OutOfBand } from './out-of-band.ts';
+import type { OutOfBand } from './out-of-band.ts';
 
 export interface RuntimeLinkOptions {
   readonly mode: 'auto' | 'nri' | 'cri';
@@ -68,6 +67,9 @@ export class RuntimeLink {
       await sleep(absentMs, undefined, { signal }).catch(() => {});
       return;
     }
+    // Only here: HTTP/2 and the messages take memory that most nodes need not give.
+    const { CriClient } = await import('./cri-client.ts');
+    const { OutOfBand } = await import('./out-of-band.ts');
     const cri = new CriClient(path);
     const outOfBand = new OutOfBand({
       cri,

@@ -29,6 +29,7 @@ const directory = await mkdtemp(join(tmpdir(), 'nauti-bench-nic-'));
 await bundle(directory);
 const world = await startWorld();
 world.program = join(directory, 'nauti.js');
+world.nodeFlags = ['--max-semi-space-size=1'];
 let next = 2;
 
 /** Starts pods one after the other. @returns milliseconds of each. */

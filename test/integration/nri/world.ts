@@ -47,6 +47,8 @@ export class World implements AsyncDisposable {
   readonly cri: CriClient;
   /** What the agent logged, all its lives together. */
   readonly log: LogLine[] = [];
+  /** Options of Node for it, as the chart gives them. */
+  nodeFlags: readonly string[] = [];
   /** What is run as `nauti`. */
   program = join(checkout, 'cli', 'nauti.ts');
   readonly #directory: string;
@@ -68,7 +70,7 @@ export class World implements AsyncDisposable {
     ];
     const child = this.node.start('agent', 'setpriv', [
       ...['--bounding-set', capabilities, '--inh-caps', '-all', '--no-new-privs', '--'],
-      ...[process.execPath, this.program, 'nri', ...words],
+      ...[process.execPath, ...this.nodeFlags, this.program, 'nri', ...words],
     ]);
     let rest = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,0 +1,214 @@
+import { expect } from 'chai';
+import { eventually } from './eventually.ts';
+import { apply, kubectl, startKubectl, tryKubectl } from './kubectl.ts';
+import { allocationOf, ensureSecondaryNetwork, nicDevices, rolledOut } from './nic-network.ts';
+
+const cluster = 'cluster1';
+const namespace = 'e2e-nic';
+const nodes = ['cluster1-node1', 'cluster1-node2'] as const;
+
+describe('the second NIC of pods', function () {
+  this.timeout(240_000);
+  let near: Awaited<ReturnType<typeof allocationOf>>;
+  let far: Awaited<ReturnType<typeof allocationOf>>;
+
+  before(async () => {
+    await ensureSecondaryNetwork(cluster);
+    await kubectl(cluster, ['create', 'namespace', namespace]);
+    const pods = [pod('a', nodes[0], ['NET_ADMIN']), pod('b', nodes[1], ['NET_RAW'])].join('---\n');
+    await apply(cluster, pods);
+    await kubectl(cluster, [
+      'wait',
+      '-n',
+      namespace,
+      'pod/a',
+      'pod/b',
+      '--for=condition=Ready',
+      '--timeout=100s',
+    ]);
+    for (const name of ['a', 'b']) {
+      await eventually(
+        `${name} having eth-ovn`,
+        30_000,
+        () => inPod(name, 'ip', 'link', 'show', 'eth-ovn'),
+        ({ code }) => code === 0,
+      );
+    }
+    near = await allocationOf(cluster, namespace, 'a');
+    far = await allocationOf(cluster, namespace, 'b');
+  });
+  after(() => kubectl(cluster, ['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=120s']));
+
+  const inPod = (name: string, ...command: string[]) =>
+    tryKubectl(cluster, ['exec', '-n', namespace, name, '--', ...command]);
+
+  async function pings(address: string, ...flags: string[]): Promise<boolean> {
+    return (
+      (await inPod('a', 'ping', '-c', '2', '-i', '0.2', '-w', '3', '-I', 'eth-ovn', ...flags, address))
+        .code === 0
+    );
+  }
+
+  const reaches = (address: string) =>
+    eventually(
+      `a reaching ${address}`,
+      30_000,
+      () => pings(address),
+      reached => reached,
+    );
+
+  it('has what the annotations say', async () => {
+    for (const [name, { addresses, mac }] of Object.entries({ a: near, b: far })) {
+      const { stdout } = await inPod(name, 'ip', 'address', 'show', 'dev', 'eth-ovn');
+      expect(addresses).to.have.length(2);
+      for (const address of addresses) expect(stdout).to.contain(` ${address}/`);
+      expect(stdout).to.contain(`link/ether ${mac}`);
+    }
+  });
+
+  it('reaches pods of another node by IPv4 and IPv6', async () => {
+    for (const address of far.addresses) await reaches(address);
+  });
+
+  it('carries packets up to its MTU in one piece, and says so of larger ones', async () => {
+    const [v4 = '', v6 = ''] = far.addresses;
+    // 28 bytes of headers in IPv4, 48 in IPv6; the underlay has 1500, of which Geneve takes 58.
+    expect(await pings(v4, '-M', 'do', '-s', String(1442 - 28))).to.equal(true);
+    expect(await pings(v6, '-M', 'do', '-s', String(1442 - 48))).to.equal(true);
+    for (const size of [1443 - 28, 8_900]) {
+      const { code, stdout, stderr } = await inPod(
+        'a',
+        'ping',
+        '-c',
+        '1',
+        '-w',
+        '2',
+        '-M',
+        'do',
+        '-s',
+        String(size),
+        v4,
+      );
+      expect(code).not.to.equal(0);
+      expect(stdout + stderr).to.match(/message too long/i);
+    }
+    expect(await pings(v4, '-M', 'dont', '-s', '8900')).to.equal(true);
+  });
+
+  it('carries TCP by both families', async () => {
+    const server = startKubectl(cluster, ['exec', '-n', namespace, 'b', '--', 'iperf3', '--server']);
+    try {
+      for (const address of far.addresses) {
+        await eventually(
+          `100 MB to ${address}`,
+          60_000,
+          () => inPod('a', 'iperf3', '--client', address, '--bytes', '100M', '--connect-timeout', '2000'),
+          ({ code }) => code === 0,
+        );
+      }
+    } finally {
+      server.kill();
+      await inPod('b', 'pkill', 'iperf3');
+    }
+  });
+
+  it('lets no pod speak for an address that is not its own', async () => {
+    const [v4 = ''] = far.addresses;
+    const spoofed = '10.113.250.250';
+    await inPod('a', 'ip', 'address', 'add', `${spoofed}/32`, 'dev', 'eth-ovn');
+    try {
+      // What is not answered has been heard or not: the other end says.
+      const listening = inPod(
+        'b',
+        'timeout',
+        '6',
+        'tcpdump',
+        '-ni',
+        'eth-ovn',
+        '-c',
+        '3',
+        'icmp and dst',
+        v4,
+      );
+      await inPod('a', 'ping', '-c', '10', '-i', '0.1', '-w', '2', '-I', spoofed, v4);
+      await inPod('a', 'ping', '-c', '3', '-i', '0.1', '-w', '2', v4);
+      const { stdout } = await listening;
+      expect(stdout).to.contain(near.addresses[0]);
+      expect(stdout).not.to.contain(spoofed);
+    } finally {
+      await inPod('a', 'ip', 'address', 'del', `${spoofed}/32`, 'dev', 'eth-ovn');
+    }
+  });
+
+  it('loses no packet while all agents are replaced', async () => {
+    const [v4 = ''] = far.addresses;
+    await reaches(v4);
+    const ping = startKubectl(cluster, ['exec', '-n', namespace, 'a', '--', 'ping', '-q', '-i', '0.01', v4]);
+    let output = '';
+    ping.stdout?.on('data', data => {
+      output += data;
+    });
+    const ended = new Promise(resolve => ping.once('close', resolve));
+    await kubectl(cluster, ['rollout', 'restart', 'daemonset/nauti-nri', '-n', 'nauti-system']);
+    await rolledOut(cluster);
+    await inPod('a', 'pkill', '-INT', 'ping');
+    await ended;
+    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(output) ?? [];
+    expect(Number(sent)).to.be.greaterThan(200);
+    expect(Number(received)).to.equal(Number(sent));
+  });
+
+  it('leaves nothing behind when pods come and go', async () => {
+    const before = await Promise.all(nodes.map(nicDevices));
+    await apply(cluster, crowd);
+    for (let round = 0; round < 2; round++) {
+      await kubectl(cluster, ['scale', '-n', namespace, 'deployment/crowd', '--replicas=10']);
+      await kubectl(cluster, ['rollout', 'status', '-n', namespace, 'deployment/crowd', '--timeout=120s']);
+      await eventually(
+        'ten NICs more',
+        30_000,
+        async () => (await Promise.all(nodes.map(nicDevices))).flat().length,
+        count => count === before.flat().length + 10,
+      );
+      await kubectl(cluster, ['scale', '-n', namespace, 'deployment/crowd', '--replicas=0']);
+      await eventually(
+        'the devices of before',
+        60_000,
+        () => Promise.all(nodes.map(nicDevices)),
+        devices => JSON.stringify(devices) === JSON.stringify(before),
+      );
+    }
+  });
+});
+
+function pod(name: string, node: string, capabilities: readonly string[]): string {
+  return `
+apiVersion: v1
+kind: Pod
+metadata: { name: ${name}, namespace: ${namespace} }
+spec:
+  nodeName: ${node}
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: toolbox
+      image: nauti-lab/toolbox:1
+      imagePullPolicy: IfNotPresent
+      command: [sleep, infinity]
+      securityContext: { capabilities: { add: [${capabilities.join(', ')}] } }
+`;
+}
+
+const crowd = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: crowd, namespace: ${namespace} }
+spec:
+  replicas: 0
+  selector: { matchLabels: { app: crowd } }
+  template:
+    metadata: { labels: { app: crowd } }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+        - { name: toolbox, image: "nauti-lab/toolbox:1", imagePullPolicy: IfNotPresent, command: [sleep, infinity] }
+`;
