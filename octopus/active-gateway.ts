@@ -10,6 +10,8 @@ export interface ActiveOptions {
   readonly carry: (signal: AbortSignal) => Promise<void>;
   /** Whether anybody answers at the other end of the tunnels. */
   readonly isHeard: () => boolean;
+  /** Told when it is not certain any more, or again, that nobody else carries the tunnels. */
+  readonly onDoubt: (isDoubtful: boolean) => void;
   /** Takes away what a former life of this process left. */
   readonly clear: () => Promise<void>;
   readonly log: Logger;
@@ -62,12 +64,21 @@ export async function carryWhileActive(options: ActiveOptions): Promise<void> {
       await aborted(term);
       // On a graceful end the tunnels go before the lease is given back: never two at once.
       if (until.aborted) await end();
-      else void doubt().catch(error => failure.abort(error));
+      else void inDoubt().catch(error => failure.abort(error));
     });
   } finally {
     await end();
   }
   if (failure.signal.aborted) throw failure.signal.reason;
+
+  async function inDoubt(): Promise<void> {
+    options.onDoubt(true);
+    try {
+      await doubt();
+    } finally {
+      options.onDoubt(false);
+    }
+  }
 
   async function doubt(): Promise<void> {
     log.warn('lease is not renewed, tunnels go on');

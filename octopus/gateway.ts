@@ -61,6 +61,7 @@ export class Gateway {
   /** What is missing for packets to flow, as it was logged; undefined while nothing is. */
   #problem: string | undefined;
   #hasNewDevice = true;
+  #isDoubtful = false;
   readonly #stale = new StaleSessions();
 
   constructor(options: GatewayOptions) {
@@ -130,6 +131,14 @@ export class Gateway {
   get isHeard(): boolean {
     const figures = [...this.#links.figures().values()].filter(({ answeredAt }) => answeredAt !== undefined);
     return figures.length === 0 || figures.some(({ state }) => state === 'Connected');
+  }
+
+  /**
+   * While another gateway may have taken over, sessions are not made anew: each of the two would take them from the other,
+   * and neither would learn that it is not heard.
+   */
+  setDoubtful(isDoubtful: boolean): void {
+    this.#isDoubtful = isDoubtful;
   }
 
   /** Follows the hub, active or not. */
@@ -292,7 +301,8 @@ export class Gateway {
       }),
     });
     const { privateKey } = keys.current;
-    const stale = this.#stale.look(peersById(plan, state.wireguard), this.#links.figures());
+    const found = this.#stale.look(peersById(plan, state.wireguard), this.#links.figures());
+    const stale = this.#isDoubtful ? new Set<string>() : found;
     const hasChanged = await this.#dataPath.apply(plan, state, {
       privateKey,
       dead: this.#links.dead,

@@ -69,6 +69,7 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
           },
           carry: term => own.carry(term),
           isHeard: () => own.isHeard,
+          onDoubt: isDoubtful => own.setDoubtful(isDoubtful),
           clear: () => own.clear(),
           log,
         });

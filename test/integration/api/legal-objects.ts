@@ -173,12 +173,16 @@ export const kinds: readonly Kind[] = [
         endpoint: 'gw.example.com',
         port: 31_820,
         public_key: key,
+        next_public_key: key,
         ishub: false,
         isPublic: true,
       },
       status: {
         conditions: [condition],
-        tunnels: [{ cluster_id: 'hub', state: 'Connected', rtt_avg_us: 530, last_handshake: time }],
+        tunnels: [
+          { cluster_id: 'hub', state: 'Connected', rtt_avg_us: 530, last_handshake: time },
+          { cluster_id: 'c2', state: 'Failed', path: 'Relayed', loss_percent: 100, rx_bytes: 0, tx_bytes: 7 },
+        ],
       },
     }),
     alsoValid: [
@@ -226,6 +230,7 @@ export const kinds: readonly Kind[] = [
         o => (o.spec.public_key = `${'!'.repeat(43)}=`),
         /public_key.*should match/,
       ],
+      ['a next key that is none', o => (o.spec.next_public_key = 'x'), /next_public_key.*should match/],
       [
         'an endpoint with a port',
         o => (o.spec.endpoint = '198.51.100.10:31820'),
