@@ -10,10 +10,11 @@ const nodes = ['cluster1-node1', 'cluster1-node2'] as const;
 describe('the second NIC of pods', function () {
   this.timeout(240_000);
   let near: Awaited<ReturnType<typeof allocationOf>>;
+  let restore = async () => {};
   let far: Awaited<ReturnType<typeof allocationOf>>;
 
   before(async () => {
-    await ensureSecondaryNetwork(cluster);
+    restore = await ensureSecondaryNetwork(cluster);
     await kubectl(cluster, ['create', 'namespace', namespace]);
     const pods = [pod('a', nodes[0], ['NET_ADMIN']), pod('b', nodes[1], ['NET_RAW'])].join('---\n');
     await apply(cluster, pods);
@@ -37,7 +38,10 @@ describe('the second NIC of pods', function () {
     near = await allocationOf(cluster, namespace, 'a');
     far = await allocationOf(cluster, namespace, 'b');
   });
-  after(() => kubectl(cluster, ['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=120s']));
+  after(async () => {
+    await kubectl(cluster, ['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=120s']);
+    await restore();
+  });
 
   const inPod = (name: string, ...command: string[]) =>
     tryKubectl(cluster, ['exec', '-n', namespace, name, '--', ...command]);

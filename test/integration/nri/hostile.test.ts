@@ -241,7 +241,11 @@ describe('nri and a runtime that lies', function () {
       timeout: 15_000,
     });
     const running = await world.runSandbox(await world.createPod('honest', allocation(51)));
-    expect((await world.inPod(running)).links.some(({ name }) => name === 'eth-ovn')).to.equal(true);
+    await until(async () => (await world.inPod(running)).links.some(({ name }) => name === 'eth-ovn'), {
+      what: 'an honest pod having its NIC',
+      timeout: 10_000,
+      interval: 20,
+    });
     await world.clear();
   });
 });
