@@ -227,6 +227,7 @@ export class Pings {
       const before = seen[index - 1];
       if (before !== undefined) longest = Math.max(longest, seq - before - 1);
     }
-    return { sent, lost: sent - new Set(seen).size, longestMs: longest * intervalMs };
+    // Those after the last answer are on their way: who ends the pings waits for answers first.
+    return { sent, lost: (seen.at(-1) ?? sent) - new Set(seen).size, longestMs: longest * intervalMs };
   }
 }
