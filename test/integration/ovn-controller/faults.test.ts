@@ -170,7 +170,7 @@ describe('an ovn-controller goes on', function () {
       await world.createPods(namespace, count);
       await until(() => history.allocated.size >= count - 1, {
         what: 'the others being served',
-        timeout: 10_000,
+        timeout: 20_000,
         interval: 20,
         detail: () => `${history.allocated.size} are`,
       });

@@ -11,7 +11,7 @@ const podsPerKill = 1_000;
 const takeoverLimitMs = 5_000;
 
 describe('of several ovn-controllers one writes', function () {
-  this.timeout(60_000 + kills * 60_000);
+  this.timeout(60_000 + kills * 120_000);
   let world: World;
 
   before(async function () {
@@ -46,13 +46,13 @@ describe('of several ovn-controllers one writes', function () {
         const creating = world.createPods(namespace, podsPerKill);
         const mine = () =>
           [...history.allocated.keys()].filter(key => key.startsWith(`${namespace}/`)).length;
-        await until(() => mine() >= due, { what: `${due} pods being served`, timeout: 30_000, interval: 1 });
+        await until(() => mine() >= due, { what: `${due} pods being served`, timeout: 60_000, interval: 1 });
         const killedAt = performance.now();
         await leader.kill('SIGKILL');
         await standby.leading(20_000);
         takeovers.push(Math.round(performance.now() - killedAt));
         await creating;
-        await world.settled(podsPerKill, 30_000);
+        await world.settled(podsPerKill, 60_000);
         leader = standby;
         standby = await startProcess(`controller-${kill + 2}`);
         await standby.prepared();
