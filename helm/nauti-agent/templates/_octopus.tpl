@@ -1,0 +1,196 @@
+{{/*
+The gateway of the tunnels, in a member cluster and on the hub. This file is the same in both charts.
+*/}}
+
+{{/* The only pod of its kind that carries tunnels: its Service must send to no other, and its address is one. */}}
+{{- define "nauti.octopusDeployment" -}}
+{{- $octopus := dict "root" .root "component" "octopus" "capabilities" (list "NET_ADMIN") "asRoot" true -}}
+{{- $values := .root.Values -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "nauti.name" $octopus }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "nauti.labels" $octopus | nindent 4 }}
+spec:
+  replicas: 1
+  revisionHistoryLimit: 3
+  # Two would have one address and one key.
+  strategy: { type: Recreate }
+  selector:
+    matchLabels:
+      {{- include "nauti.selector" $octopus | nindent 6 }}
+  template:
+    metadata:
+      {{- $metadata := include "nauti.podMetadata" $octopus | fromYaml }}
+      {{- if not .isHub }}
+      {{- /* By this label and its ServiceAccount ovn-controller knows the pod that gets the gateway's address. */}}
+      {{- $_ := set $metadata.labels "nauti.io/cnf" "true" }}
+      {{- end }}
+      {{- toYaml $metadata | nindent 6 }}
+    spec:
+      {{- include "nauti.podSettings" $octopus | nindent 6 }}
+      automountServiceAccountToken: true
+      terminationGracePeriodSeconds: 5
+      initContainers:
+        # In a pod /proc/sys is read-only for all others, and the kubelets of few clusters allow this as the pod's sysctl.
+        - name: forwarding
+          image: {{ include "nauti.image" .root | quote }}
+          imagePullPolicy: {{ $values.image.pullPolicy }}
+          command:
+            - /bin/sh
+            - -ec
+            - |
+              echo 1 > /proc/sys/net/ipv4/ip_forward
+              if [ -d /proc/sys/net/ipv6 ]; then echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; fi
+          securityContext:
+            privileged: true
+            readOnlyRootFilesystem: true
+      containers:
+        - name: octopus
+          {{- include "nauti.containerSettings" $octopus | nindent 10 }}
+          env:
+            - name: NAUTI_NAMESPACE
+              valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
+            - name: NODE_NAME
+              valueFrom: { fieldRef: { fieldPath: spec.nodeName } }
+            - name: NAUTI_CLUSTER_ID
+              value: {{ $values.cluster.clusterID | quote }}
+            {{- if .isHub }}
+            - name: NAUTI_HUB
+              value: "true"
+            - name: NAUTI_SHARE_NAMESPACE
+              value: {{ $values.cluster.sharenamespace | quote }}
+            {{- else }}
+            {{- with $values.hub.hubURL }}
+            - name: NAUTI_HUB_URL
+              value: {{ . | quote }}
+            {{- end }}
+            {{- if $values.cluster.ispublic }}
+            - name: NAUTI_PUBLIC
+              value: "true"
+            {{- end }}
+            {{- end }}
+            {{- with $values.tunnel.endpoint }}
+            - name: NAUTI_ENDPOINT
+              value: {{ . | quote }}
+            {{- end }}
+            {{- if eq $values.service.type "NodePort" }}
+            - name: NAUTI_ENDPOINT_PORT
+              value: {{ $values.service.nodePort | quote }}
+            {{- else }}
+            - name: NAUTI_ENDPOINT_PORT
+              value: {{ $values.service.port | quote }}
+            {{- end }}
+            - name: NAUTI_LISTEN_PORT
+              value: {{ $values.service.targetPort | quote }}
+            - name: NAUTI_WIREGUARD
+              value: {{ $values.octopus.wireguard }}
+            - name: NAUTI_KEY_ROTATION
+              value: {{ $values.octopus.keyRotation }}
+            {{- include "nauti.commonEnvironment" .root | nindent 12 }}
+          ports:
+            - { name: http, containerPort: 8080 }
+            - { name: wireguard, containerPort: {{ $values.service.targetPort }}, protocol: UDP }
+          volumeMounts:
+            - { name: run, mountPath: /run }
+            {{- if ne $values.octopus.wireguard "kernel" }}
+            - { name: tun, mountPath: /dev/net/tun }
+            {{- end }}
+      volumes:
+        # Sockets of wireguard-go and wg.
+        - name: run
+          emptyDir: { medium: Memory, sizeLimit: 1Mi }
+        {{- if ne $values.octopus.wireguard "kernel" }}
+        - name: tun
+          hostPath: { path: /dev/net/tun, type: CharDevice }
+        {{- end }}
+{{- end }}
+
+{{- define "nauti.octopusService" -}}
+{{- $octopus := dict "root" .root "component" "octopus" -}}
+{{- $service := .root.Values.service -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "nauti.name" $octopus }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "nauti.labels" $octopus | nindent 4 }}
+spec:
+  type: {{ $service.type }}
+  {{- if ne $service.type "ClusterIP" }}
+  # The addresses of other gateways stay as they are: WireGuard answers to where a packet came from.
+  externalTrafficPolicy: Local
+  {{- end }}
+  selector:
+    {{- include "nauti.selector" $octopus | nindent 4 }}
+  ports:
+    - name: wireguard
+      protocol: {{ $service.protocol }}
+      port: {{ $service.port }}
+      targetPort: {{ $service.targetPort }}
+      {{- if ne $service.type "ClusterIP" }}
+      nodePort: {{ $service.nodePort }}
+      {{- end }}
+{{- end }}
+
+{{/* Made empty: the gateway may then be allowed them by name, and uninstalling deletes them. */}}
+{{- define "nauti.octopusState" -}}
+{{- $octopus := dict "root" .root "component" "octopus" -}}
+apiVersion: v1
+kind: Secret
+metadata:
+  # The keys of the tunnels, kept over restarts and upgrades.
+  name: nauti-octopus-key
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "nauti.labels" $octopus | nindent 4 }}
+type: Opaque
+---
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata:
+  # Which gateway carries the tunnels.
+  name: {{ include "nauti.name" $octopus }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "nauti.labels" $octopus | nindent 4 }}
+{{- end }}
+
+{{- define "nauti.octopusPermissions" -}}
+{{- $octopus := dict "root" .root "component" "octopus" -}}
+{{ include "nauti.serviceAccountObject" $octopus }}
+{{ include "nauti.ownManifests" (merge (dict "files" "files/octopus/*.yaml") $octopus) }}
+{{- end }}
+
+{{/* Tunnels come from anywhere; metrics are for who may read them. */}}
+{{- define "nauti.octopusPolicies" -}}
+{{- $octopus := dict "root" .root "component" "octopus" -}}
+{{ include "nauti.disruptionBudget" $octopus }}
+{{- if .root.Values.networkPolicy.enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "nauti.name" $octopus }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "nauti.labels" $octopus | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "nauti.selector" $octopus | nindent 6 }}
+  policyTypes: [Ingress]
+  ingress:
+    - ports:
+        - { port: wireguard, protocol: UDP }
+    {{- with .root.Values.networkPolicy.metricsFrom }}
+    - from:
+        {{- toYaml . | nindent 8 }}
+      ports:
+        - { port: http, protocol: TCP }
+    {{- end }}
+{{- end }}
+{{- end }}
