@@ -3,7 +3,9 @@
 set -eu
 run=${OVS_RUN:-/run/openvswitch}
 ovs-appctl --timeout=3 -t "$run/ovs-vswitchd.ctl" version >/dev/null
-[ "$DATAPATH" != netdev ] || [ -n "$(ip -o addr show dev br-phy scope global 2>/dev/null)" ] || {
-  echo "br-phy must have the underlay's address" >&2
+[ "$DATAPATH" = netdev ] || exit 0
+address() { ip -o addr show dev "$1" scope global 2>/dev/null; }
+[ -n "$(address br-phy)" ] && [ -z "$(address "$UNDERLAY")" ] || {
+  echo "br-phy alone must have the underlay's address: $(address br-phy) $(address "$UNDERLAY")" >&2
   exit 1
 }

@@ -33,5 +33,6 @@ vsctl -- --may-exist add-br br-int \
   "external_ids:ovn-bridge=br-int" "external_ids:ovn-bridge-datapath-type=$DATAPATH" \
   "external_ids:ovn-remote=\"$SB\"" external_ids:ovn-encap-type=geneve "external_ids:ovn-encap-ip=\"$address\"" \
   external_ids:ovn-remote-probe-interval=30000
-if [ "$DATAPATH" = netdev ]; then move_underlay "$cidr" & fi
-exec "${0%/*}/as-child.sh" ovs-vswitchd --no-chdir -vconsole:info -vsyslog:off -vfile:off --unixctl="$run/ovs-vswitchd.ctl" "unix:$run/db.sock"
+if [ "$DATAPATH" = netdev ]; then keep_underlay "$cidr" & fi
+exec "${0%/*}/as-child.sh" ovs-vswitchd --no-chdir -vconsole:info -vsyslog:off -vfile:off \
+  --unixctl="$run/ovs-vswitchd.ctl" "unix:$run/db.sock"

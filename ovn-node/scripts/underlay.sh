@@ -30,3 +30,15 @@ move_underlay() {
   ip addr replace "$1" dev br-phy
   ip addr flush dev "$UNDERLAY" scope global
 }
+
+# Moves it again whenever somebody gives it back to the device, as a DHCP client or a network manager does: with the address
+# on both no tunnel works. Another address than the one that was found is left where it is.
+keep_underlay() {
+  move_underlay "$1" || return 1
+  ip -o monitor address dev "$UNDERLAY" | while read -r _; do
+    if [ "$(device_cidr "$UNDERLAY")" = "$1" ]; then
+      echo "the underlay $UNDERLAY got its address back: moving it to br-phy again"
+      move_underlay "$1"
+    fi
+  done
+}
