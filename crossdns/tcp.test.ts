@@ -212,7 +212,8 @@ describe('TCP (RFC 7766)', () => {
     }
     // Answers not sent and one gathering more, queries read and not looked at yet.
     expect(peak).to.be.within(20 * 64 * 1024, 20 * 400 * 1024);
-    expect(listener.connections).to.equal(0);
+    // The clients may hear of it first.
+    while (listener.connections > 0) await new Promise(resolve => setImmediate(resolve));
   });
 
   it('answers others while one floods', async () => {

@@ -40,7 +40,7 @@ export interface TcpListener extends DnsListener {
 const patrolEvery = 500;
 
 /** How long a stopping server waits for clients to take their answers, in milliseconds. */
-const closeLimit = 2_000;
+const closeLimit = 1_000;
 
 /**
  * Answers on a TCP address (RFC 7766).
