@@ -167,7 +167,7 @@ describe('octopus: both families, pre-shared keys, permissions', function () {
   it('nft takes the rules of both families, and they let errors and neighbours pass', async () => {
     const rules = await world.network.exec('gw-m1', 'nft', ['list', 'table', 'inet', 'nauti_octopus']);
     expect(rules)
-      .to.include('ip6 saddr fd00:10::/32')
+      .to.include('fd00:10::/32')
       .and.include('maxseg size set 1280')
       .and.include('maxseg size set 1260');
   });
