@@ -1,0 +1,146 @@
+/** The manifests of nri/manifests on a real API server: what the agent may do with nodes, and what not. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { parseAllDocuments } from 'yaml';
+import type { KubeObject } from '../../../api/meta.ts';
+import {
+  apiVersion,
+  namespaces,
+  nodes,
+  pods,
+  type Resource,
+  serviceAccounts,
+} from '../../../api/resource.ts';
+import { kubeconfigAccess, tokenAccess } from '../../../kube/access.ts';
+import { KubeClient, KubeError } from '../../../kube/client.ts';
+import { type ControlPlane, startControlPlane } from '../../../lab/control-plane.ts';
+import { until } from '../../../lab/until.ts';
+import { gatewayInitTaint, removeGatewayTaint } from '../../../nri/gateway-taint.ts';
+import { silentLogger } from '../../../process/log.ts';
+
+const namespace = 'nauti-system';
+const account = 'nauti-nri';
+const ofCluster = (group: string, kind: string, plural: string): Resource => ({
+  ...{ group, version: 'v1', kind, plural },
+  namespaced: false,
+});
+const kinds = [
+  ofCluster('rbac.authorization.k8s.io', 'ClusterRole', 'clusterroles'),
+  ofCluster('rbac.authorization.k8s.io', 'ClusterRoleBinding', 'clusterrolebindings'),
+  ofCluster('admissionregistration.k8s.io', 'ValidatingAdmissionPolicy', 'validatingadmissionpolicies'),
+  ofCluster(
+    'admissionregistration.k8s.io',
+    'ValidatingAdmissionPolicyBinding',
+    'validatingadmissionpolicybindings',
+  ),
+];
+
+describe("nri's permissions on a real API server", function () {
+  this.timeout(60_000);
+  let directory: string;
+  let plane: ControlPlane;
+  let admin: KubeClient;
+  let agent: KubeClient;
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'nauti-nri-taint-'));
+    plane = await startControlPlane({ directory });
+    admin = new KubeClient(await kubeconfigAccess(plane.kubeconfig));
+    await admin.create(namespaces, { metadata: { name: namespace } });
+    await admin.create(serviceAccounts, { metadata: { namespace, name: account } });
+    for (const file of ['role.yaml', 'admission.yaml']) {
+      const text = await readFile(new URL(`../../../nri/manifests/${file}`, import.meta.url), 'utf8');
+      for (const document of parseAllDocuments(text)) {
+        const object = document.toJS() as KubeObject;
+        const resource = kinds.find(
+          candidate => candidate.kind === object.kind && apiVersion(candidate) === object.apiVersion,
+        );
+        if (resource === undefined) throw new Error(`no resource for ${object.kind}`);
+        await admin.create(resource, object);
+      }
+    }
+    for (const name of ['node1', 'node2']) {
+      const taints = [
+        { key: 'other', effect: 'NoSchedule' },
+        { key: gatewayInitTaint, effect: 'NoSchedule' },
+      ];
+      await admin.create(nodes, { metadata: { name }, spec: { taints } });
+    }
+    agent = new KubeClient(
+      tokenAccess({ server: plane.server, ca: plane.ca, token: await tokenOnNode('node1') }),
+    );
+    await until(async () => (await refusal('node2', [])) !== undefined, {
+      what: 'the policy holding',
+      timeout: 20_000,
+    });
+  });
+  after(async () => {
+    agent?.close();
+    admin?.close();
+    await plane?.stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  /** The token of an agent's pod on a node. */
+  async function tokenOnNode(nodeName: string): Promise<() => string> {
+    const { metadata } = await admin.create(pods, {
+      metadata: { namespace, name: `nri-${nodeName}` },
+      spec: { nodeName, serviceAccountName: account, containers: [{ name: 'nri', image: 'none' }] },
+    });
+    const boundObjectRef = { apiVersion: 'v1', kind: 'Pod', name: metadata.name, uid: metadata.uid };
+    const answer = await admin.request({
+      method: 'POST',
+      path: `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`,
+      body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { boundObjectRef } },
+    });
+    const { token } = (answer as { status: { token: string } }).status;
+    return () => token;
+  }
+
+  /** A harmless change of a node by the agent, with more. @returns why it was refused. */
+  async function refusal(name: string, body: unknown): Promise<string | undefined> {
+    try {
+      const patch =
+        Array.isArray(body) && body.length === 0 ? [{ op: 'remove', path: '/spec/taints/1' }] : body;
+      const path = `/api/v1/nodes/${name}?dryRun=All`;
+      await agent.request({ method: 'PATCH', path, contentType: 'application/json-patch+json', body: patch });
+      return undefined;
+    } catch (error) {
+      if (error instanceof KubeError && (error.status === 403 || error.status === 422)) return error.message;
+      throw error;
+    }
+  }
+
+  it('let it change no other node, and of its own nothing but the taint', async () => {
+    expect(await refusal('node2', [])).to.contain('only the node that it runs on');
+    expect(await refusal('node1', [])).to.equal(undefined);
+    expect(await refusal('node1', [{ op: 'remove', path: '/spec/taints/0' }])).to.contain(
+      'only take the taint',
+    );
+    const taint = { key: 'more', effect: 'NoExecute' };
+    expect(await refusal('node1', [{ op: 'add', path: '/spec/taints/-', value: taint }])).to.contain(
+      'only take',
+    );
+    expect(await refusal('node1', [{ op: 'add', path: '/metadata/labels', value: { a: 'b' } }])).to.contain(
+      'nothing of a node but that taint',
+    );
+    expect(await refusal('node1', [{ op: 'add', path: '/spec/unschedulable', value: true }])).to.be.a(
+      'string',
+    );
+  });
+
+  it('let it take the taint off its own node, and again without harm', async () => {
+    const signal = AbortSignal.timeout(10_000);
+    for (let i = 0; i < 2; i++) await removeGatewayTaint(agent, 'node1', silentLogger(), signal);
+    const taints = async (name: string) => {
+      const node = await admin.get(nodes, { name });
+      return ((node?.spec ?? {}) as { taints?: { key: string }[] }).taints?.map(({ key }) => key);
+    };
+    expect(await taints('node1'))
+      .to.include('other')
+      .and.not.include(gatewayInitTaint);
+    expect(await taints('node2')).to.include(gatewayInitTaint);
+  });
+});
