@@ -194,6 +194,16 @@ describe('what a leader begins with', () => {
     expect(plan.repair.map(({ key }) => key)).to.deep.equal(['demo/young']);
   });
 
+  it('is the port of its name where a pod has several', () => {
+    const copy = { ...port('demo/a', '0a:58:0a:71:00:09 10.113.0.9'), name: 'copy' };
+    const own = port('demo/a', '0a:58:0a:71:00:07 10.113.0.7');
+    for (const ports of [
+      [copy, own],
+      [own, copy],
+    ])
+      expect(rebuilt([pod('demo/a')], ports).get('demo/a')?.addresses).to.deep.equal([ip('10.113.0.7')]);
+  });
+
   it('holds the addresses of orphans until they are removed, then keeps them back for a while', () => {
     const orphan = port('demo/gone', '0a:58:0a:71:00:09 10.113.0.9');
     const built = rebuilt([], [orphan]);

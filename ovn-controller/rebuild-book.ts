@@ -2,7 +2,7 @@ import type { Address } from '../ipam/address.ts';
 import { AddressBook } from './address-book.ts';
 import { wishOf } from './annotations.ts';
 import { addressesIn, parsePortAddress } from './assignment.ts';
-import { type PortRow, podOfPort } from './desired-port.ts';
+import { type PortRow, podOfPort, portName } from './desired-port.ts';
 import type { Network } from './network.ts';
 import { isAlive, type WatchedPod } from './watched-pod.ts';
 
@@ -34,7 +34,8 @@ export function rebuildBook(world: WorldOfPorts): AddressBook {
     if (key !== undefined) own.push({ key, port, pod: world.pod(key) });
     else book.setForeign(port._uuid, addressesIn(port.addresses), world.now);
   }
-  own.sort((a, b) => byAge(a.pod, b.pod));
+  // Of several ports of a pod the one of its name is true: others are meddling, and go.
+  own.sort((a, b) => byAge(a.pod, b.pod) || Number(isNamed(b)) - Number(isNamed(a)));
   for (const { key, port } of own) {
     const shown = parsePortAddress(port.addresses[0] ?? '');
     if (shown !== undefined) book.adopt(key, shown);
@@ -48,6 +49,10 @@ export function rebuildBook(world: WorldOfPorts): AddressBook {
   }
   for (const [key, addresses] of world.released) book.remember(key, addresses, world.now);
   return book;
+}
+
+function isNamed({ key, port }: { readonly key: string; readonly port: PortRow }): boolean {
+  return port.name === portName(key);
 }
 
 function byAge(a: WatchedPod | undefined, b: WatchedPod | undefined): number {

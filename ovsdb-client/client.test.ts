@@ -83,7 +83,7 @@ describe('client', () => {
     await using both = await pair(
       (method, params, guest, id) =>
         silent.has(guest) ? undefined : sampleHandler()(method, params, guest, id),
-      { probeIntervalMs: 40 },
+      { probeIntervalMs: 100 },
     );
     await both.client.ready();
     await eventually('a probe', () => both.server.methods().includes('echo'));
@@ -92,6 +92,24 @@ describe('client', () => {
     await eventually('leaving', () => both.client.state.state !== 'ready');
     await both.client.ready();
     expect(both.server.guests).to.have.length(2);
+  });
+
+  it('takes no silence of its own for one of the server', async () => {
+    let stalls = 0;
+    await using both = await pair(
+      (method, params, guest, id) => {
+        // The server is of this process: the client stands still with it, the answer comes right after.
+        const end = performance.now() + (method === 'echo' ? 100 : 0);
+        while (performance.now() < end);
+        if (method === 'echo') stalls++;
+        return sampleHandler()(method, params, guest, id);
+      },
+      { probeIntervalMs: 20 },
+    );
+    await both.client.ready();
+    await eventually('some stalls', () => stalls >= 5);
+    expect(both.client.state.state).to.equal('ready');
+    expect(both.server.guests).to.have.length(1);
   });
 
   it('falls back from monitor_cond_since to monitor_cond to monitor, and judges conditions itself then', async () => {

@@ -36,6 +36,10 @@ export class Session {
   /** Runs from the last byte that was heard; then, once more, from the echo that was sent. */
   readonly #silence: NodeJS.Timeout | undefined;
   #probing = false;
+  /** When the interval that runs began, as performance.now(). */
+  #quietSince = performance.now();
+  /** Whether what was heard is still being worked on. */
+  #isReading = false;
 
   constructor(socket: Socket, options: SessionOptions) {
     this.#socket = socket;
@@ -130,7 +134,7 @@ export class Session {
     try {
       for await (const chunk of this.#socket) {
         this.#probing = false;
-        this.#silence?.refresh();
+        this.#isReading = true;
         for (const frame of scanner.push(chunk as Buffer)) {
           const value = frame.length > largeMessage ? await parseLargeJson(frame) : parseJson(frame);
           const work = this.#handle(readMessage(value));
@@ -138,6 +142,8 @@ export class Session {
           if (work !== undefined) await work;
           if (!this.isOpen) return;
         }
+        this.#isReading = false;
+        this.#watchSilence();
       }
       this.close(new DisconnectedError('The server closed the connection'));
     } catch (error) {
@@ -177,7 +183,16 @@ export class Session {
     this.#socket.write(text);
   }
 
+  #watchSilence(): void {
+    this.#quietSince = performance.now();
+    this.#silence?.refresh();
+  }
+
   #onSilence(): void {
+    const late = performance.now() - this.#quietSince > 1.5 * this.#options.probeIntervalMs;
+    this.#watchSilence();
+    // It was this process that stood still or is busy: what the server said meanwhile may lie in the socket.
+    if (late || this.#isReading) return;
     if (this.#probing) {
       const silence = 2 * this.#options.probeIntervalMs;
       this.close(new DisconnectedError(`The server was silent for ${silence} ms`));

@@ -122,24 +122,27 @@ describe('an ovn-controller that starts', function () {
     meddling.mutate('Logical_Switch', [['name', '==', 'default']], [['ports', 'insert', added]]);
     await world.ovn.nb.transact(meddling);
 
-    await world.start();
-    await until(
-      async () => {
-        const names = (await world.ports()).map(({ name }) => name).sort();
-        const wanted = [
-          'foreign',
-          ...['bare', 'fine', 'portless', 'twice'].map(name => `${name}.${namespace}`),
-        ];
-        return names.join() === wanted.sort().join();
-      },
-      { what: 'the ports being those of the pods', timeout: 10_000 },
-    );
-    await world.allocated(namespace, 'bare');
-    for (const [key, { metadata }] of await world.allPods())
-      expect(metadata.annotations, key).to.deep.equal(before.get(key));
-    const removal = new Transaction<DB>();
-    removal.mutate('Logical_Switch', [], [['ports', 'delete', [await uuidOf('foreign')]]]);
-    await world.ovn.nb.transact(removal);
+    try {
+      await world.start();
+      await until(
+        async () => {
+          const names = (await world.ports()).map(({ name }) => name).sort();
+          const wanted = [
+            'foreign',
+            ...['bare', 'fine', 'portless', 'twice'].map(name => `${name}.${namespace}`),
+          ];
+          return names.join() === wanted.sort().join();
+        },
+        { what: 'the ports being those of the pods', timeout: 10_000 },
+      );
+      await world.allocated(namespace, 'bare');
+      for (const [key, { metadata }] of await world.allPods())
+        expect(metadata.annotations, key).to.deep.equal(before.get(key));
+    } finally {
+      const removal = new Transaction<DB>();
+      removal.mutate('Logical_Switch', [], [['ports', 'delete', [await uuidOf('foreign')]]]);
+      await world.ovn.nb.transact(removal);
+    }
   });
 
   it('gives all pods their addresses back where OVN lost everything', async () => {
