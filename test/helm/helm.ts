@@ -30,14 +30,16 @@ export interface RenderOptions {
   /** All that differs from the defaults; what is required where not given. */
   readonly values?: Values;
   readonly isUpgrade?: boolean;
+  /** Name of the release; the chart's where not given. */
+  readonly release?: string;
 }
 
 function templateArguments(
   chart: Chart,
-  { values = required[chart], isUpgrade = false }: RenderOptions,
+  { values = required[chart], isUpgrade = false, release = chart }: RenderOptions,
 ): string[] {
   return [
-    ...['template', chart, chartPath(chart), '--namespace', 'nauti-system'],
+    ...['template', release, chartPath(chart), '--namespace', 'nauti-system'],
     ...setArguments(values),
     ...(isUpgrade ? ['--is-upgrade'] : []),
   ];
@@ -55,7 +57,8 @@ export async function render(chart: Chart, options: RenderOptions = {}): Promise
 }
 
 export function readObjects(manifests: string): KubeObject[] {
-  return parseAllDocuments(manifests)
+  // Kubernetes reads YAML 1.1, in which `n` is false.
+  return parseAllDocuments(manifests, { version: '1.1' })
     .map(document => document.toJS() as KubeObject | null)
     .filter(object => object !== null);
 }

@@ -166,6 +166,12 @@ for (const [what, chart, values] of cases) {
       }
     });
 
+    it('takes a release whose name YAML reads as something else', async () => {
+      const renamed = await render(chart, { values, release: 'n' });
+      for (const { kind, metadata } of renamed)
+        expect(metadata.labels?.['app.kubernetes.io/instance'], `${kind} ${metadata.name}`).to.equal('n');
+    });
+
     it('has a disruption budget and a network policy for each Deployment, with the same selector', () => {
       const selectors = (kind: string, path: string) =>
         objects
