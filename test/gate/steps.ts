@@ -42,8 +42,23 @@ export const steps: readonly (Step | readonly Step[])[] = [
     },
     {
       kind: 'tests',
+      name: 'addresses',
+      files: ['test/integration/{ovn-controller,ovn-pki}/**/*.test.ts'],
+      timeoutMs: 1_500_000,
+    },
+    {
+      kind: 'tests',
       name: 'networks',
-      files: ['test/integration/!(api|crossdns|hub|syncer)/**/*.test.ts', 'test/helm/**/*.test.ts'],
+      files: ['test/integration/{nri,octopus}/**/*.test.ts'],
+      timeoutMs: 1_500_000,
+    },
+    {
+      kind: 'tests',
+      name: 'machinery and charts',
+      files: [
+        'test/integration/!(api|crossdns|hub|syncer|ovn-controller|ovn-pki|nri|octopus)/**/*.test.ts',
+        'test/helm/**/*.test.ts',
+      ],
       timeoutMs: 1_500_000,
     },
   ],
