@@ -59,7 +59,10 @@ export const joinAnnotations = {
   requestedCidr: 'nauti.io/requested-cidr',
 } as const;
 
-/** Annotations of a pod on the secondary network. `allocated` is written last; whoever reads them waits for it. */
+/**
+ * Annotations of a pod on the secondary network, and of a Node, whose device `ovn0` is on it too, without
+ * `pod_nic_type`. `allocated` is written last; whoever reads them waits for it.
+ */
 export const podAnnotations = {
   ipAddress: 'nauti.io/ip_address',
   macAddress: 'nauti.io/mac_address',

@@ -66,6 +66,14 @@ export function importedSliceName(clusterId: string, namespace: string, name: st
   return hubObjectName(clusterId, namespace, name);
 }
 
+/**
+ * Name of a node's logical switch port, and `iface-id` of its device: `node-<node>`. Dots become underscores, which no
+ * name of a pod or namespace has: else the pod `node-a` of the namespace `b` had the port of the node `a.b`.
+ */
+export function nodePortName(node: string): string {
+  return `node-${node.replaceAll('.', '_')}`;
+}
+
 /** Name of the Peer and of the Lease of a cluster, in the share namespace. */
 export function peerName(clusterId: string): string {
   return clusterId;

@@ -1,24 +1,28 @@
 import type { Registry } from 'prom-client';
 import { fieldManagers, podAnnotations } from '../api/names.ts';
-import { pods as podResource } from '../api/resource.ts';
+import type { Resource } from '../api/resource.ts';
 import { type KubeClient, KubeError } from '../kube/client.ts';
 import { Controller } from '../kube/controller.ts';
 import type { Logger } from '../process/log.ts';
-import { annotationsOf, showsAnnotations } from './annotations.ts';
+import { showsAnnotations } from './annotations.ts';
 import type { Assignment } from './assignment.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import type { Network } from './network.ts';
-import { isAlive, type WatchedPod } from './watched-pod.ts';
+import { isAlive, type PortOwner } from './port-owner.ts';
 
 export interface AnnotationWriterOptions {
   readonly client: Pick<KubeClient, 'apply'>;
-  readonly pod: (key: string) => WatchedPod | undefined;
-  /** What a pod has, once its port is in OVN. */
+  /** What is written on: pods, or nodes. */
+  readonly resource: Resource;
+  readonly owner: (key: string) => PortOwner | undefined;
+  /** What it is to show. */
+  readonly annotations: (network: Network, assignment: Assignment) => Record<string, string>;
+  /** What it has, once its port is in OVN. */
   readonly assignment: (key: string) => Assignment | undefined;
   readonly network: () => Network | undefined;
   /** While Nauti is taken away, annotations that people remove stay away. */
   readonly isUninstalling: () => boolean;
-  /** Pods written at once. */
+  /** Objects written at once. */
   readonly concurrency: number;
   readonly log: Logger;
   readonly registry?: Registry | undefined;
@@ -26,11 +30,11 @@ export interface AnnotationWriterOptions {
 }
 
 /** A pod changes ever again while it starts, and each time its annotations seem to be missing until they come back. */
-type Written = WeakMap<WatchedPod, string>;
+type Written = WeakMap<PortOwner, string>;
 
 /**
- * Keeps the annotations of pods equal to what they have: one server-side apply a pod, so that `allocated` never stands
- * without the others. Level-triggered: whatever a pod shows, it is made to show what is.
+ * Keeps the annotations of pods, or nodes, equal to what they have: one server-side apply each, so that `allocated` never
+ * stands without the others. Level-triggered: whatever one shows, it is made to show what is.
  */
 export class AnnotationWriter {
   readonly #options: AnnotationWriterOptions;
@@ -42,7 +46,7 @@ export class AnnotationWriter {
   constructor(options: AnnotationWriterOptions) {
     this.#options = options;
     this.#controller = new Controller({
-      name: 'annotations',
+      name: options.resource.plural === 'pods' ? 'annotations' : `${options.resource.plural}-annotations`,
       concurrency: options.concurrency,
       reconcile: (key, signal) => this.#reconcile(key, signal),
       log: options.log,
@@ -51,7 +55,7 @@ export class AnnotationWriter {
     });
   }
 
-  /** Pods that wait to be written. */
+  /** Those that wait to be written. */
   get depth(): number {
     return this.#controller.depth;
   }
@@ -74,24 +78,24 @@ export class AnnotationWriter {
   }
 
   async #reconcile(key: string, signal: AbortSignal): Promise<void> {
-    const { pod: podOf, network: networkOf, isUninstalling } = this.#options;
-    const pod = podOf(key);
+    const { network: networkOf, isUninstalling } = this.#options;
+    const owner = this.#options.owner(key);
     const network = networkOf();
-    if (pod === undefined || network === undefined || isUninstalling()) return;
-    const assignment = isAlive(pod, Date.now()) ? this.#options.assignment(key) : undefined;
+    if (owner === undefined || network === undefined || isUninstalling()) return;
+    const assignment = isAlive(owner, Date.now()) ? this.#options.assignment(key) : undefined;
     if (assignment === undefined) {
       // A pod that is finished stays in the list of pods for long; its address is another's soon.
-      if (pod.isFinished && pod.annotations[podAnnotations.allocated] !== undefined) {
-        await this.#write(pod, {}, 'cleared', signal);
+      if (owner.isFinished && owner.annotations[podAnnotations.allocated] !== undefined) {
+        await this.#write(owner, {}, 'cleared', signal);
       }
       return;
     }
-    const wanted = annotationsOf(network, assignment);
-    if (showsAnnotations(pod.annotations, wanted)) {
+    const wanted = this.#options.annotations(network, assignment);
+    if (showsAnnotations(owner.annotations, wanted)) {
       this.#seenAt.delete(key);
       return;
     }
-    await this.#write(pod, wanted, 'written', signal);
+    await this.#write(owner, wanted, 'written', signal);
     const seenAt = this.#seenAt.get(key);
     if (seenAt === undefined) return;
     this.#seenAt.delete(key);
@@ -99,23 +103,24 @@ export class AnnotationWriter {
   }
 
   async #write(
-    pod: WatchedPod,
+    owner: PortOwner,
     annotations: Readonly<Record<string, string>>,
     outcome: 'written' | 'cleared',
     signal: AbortSignal,
   ): Promise<void> {
-    const { client, metrics } = this.#options;
+    const { client, resource, metrics } = this.#options;
     const text = JSON.stringify(annotations);
     // Written already, and not seen yet: until the view changes, it is as good as shown.
-    if (this.#written.get(pod) === text) return;
-    const { namespace, name, uid } = pod;
+    if (this.#written.get(owner) === text) return;
+    const { name, uid } = owner;
+    const namespace = owner.namespace === undefined ? {} : { namespace: owner.namespace };
     try {
       await client.apply(
-        podResource,
-        { metadata: { namespace, name, uid, annotations } },
+        resource,
+        { metadata: { ...namespace, name, uid, annotations } },
         { fieldManager: fieldManagers.ovnController, force: true, signal },
       );
-      this.#written.set(pod, text);
+      this.#written.set(owner, text);
       metrics.annotationWrites.inc({ outcome });
     } catch (error) {
       // Gone, or another pod of the same name by now: its own events come.

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { annotationsOf, showsAnnotations, wishOf } from './annotations.ts';
+import { annotationsOf, nodeAnnotationsOf, showsAnnotations, wishOf } from './annotations.ts';
 import { addressesIn, parsePortAddress, portAddress } from './assignment.ts';
 import { ip, network } from './testing/samples.ts';
 
@@ -20,6 +20,11 @@ describe('annotations', () => {
     });
     expect(showsAnnotations({ ...written, other: 'x' }, written)).to.equal(true);
     expect(showsAnnotations({ ...written, 'nauti.io/routes': '[]' }, written)).to.equal(false);
+  });
+
+  it('of a node are the same, but for the kind of NIC', () => {
+    const { 'nauti.io/pod_nic_type': _, ...rest } = annotationsOf(network('10.113.0.0/16'), assignment);
+    expect(nodeAnnotationsOf(network('10.113.0.0/16'), assignment)).to.deep.equal(rest);
   });
 
   it('have both families side by side, and no routes on the gateway', () => {

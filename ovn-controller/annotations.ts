@@ -10,11 +10,16 @@ export const logicalSwitch = 'default';
 /** What the node agent understands. */
 const nicType = 'veth-pair';
 
+/** What is written on a pod. */
+export function annotationsOf(network: Network, assignment: Assignment): Record<string, string> {
+  return { ...nodeAnnotationsOf(network, assignment), [podAnnotations.podNicType]: nicType };
+}
+
 /**
- * What is written on a pod. With two families the values of both stand side by side, IPv4 first, separated by commas;
+ * What is written on a node. With two families the values of both stand side by side, IPv4 first, separated by commas;
  * the gateway pod has no routes, as it is where they lead.
  */
-export function annotationsOf(network: Network, assignment: Assignment): Record<string, string> {
+export function nodeAnnotationsOf(network: Network, assignment: Assignment): Record<string, string> {
   const { cidr, gateway, routes } = sharedTexts(network);
   return {
     [podAnnotations.ipAddress]: assignment.addresses.map(formatAddress).join(','),
@@ -22,7 +27,6 @@ export function annotationsOf(network: Network, assignment: Assignment): Record<
     [podAnnotations.cidr]: cidr,
     [podAnnotations.gateway]: gateway,
     [podAnnotations.logicalSwitch]: logicalSwitch,
-    [podAnnotations.podNicType]: nicType,
     ...(assignment.gateway ? {} : { [podAnnotations.routes]: routes }),
     [podAnnotations.allocated]: 'true',
   };
@@ -53,7 +57,7 @@ function sharedTexts(network: Network): SharedTexts {
   return made;
 }
 
-/** Whether a pod shows exactly these; others than ours are not looked at. */
+/** Whether a pod or node shows exactly these; others than ours are not looked at. */
 export function showsAnnotations(
   shown: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,

@@ -1,11 +1,12 @@
 import type { Registry } from 'prom-client';
-import { namespaces, pods as podResource } from '../api/resource.ts';
+import { namespaces, nodes as nodeResource, pods as podResource } from '../api/resource.ts';
 import { ObjectCache } from '../kube/cache.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { EventRecorder } from '../kube/events.ts';
 import type { Logger } from '../process/log.ts';
 import { acceptNetwork, type CidrChange } from './accepted-network.ts';
 import { AnnotationWriter } from './annotation-writer.ts';
+import { annotationsOf, nodeAnnotationsOf } from './annotations.ts';
 import { portAddress } from './assignment.ts';
 import { Isolation } from './isolation.ts';
 import { type ControllerMetrics, controllerMetrics } from './metrics.ts';
@@ -13,9 +14,11 @@ import { formatCidrs, type Network } from './network.ts';
 import type { NetworkSource } from './network-source.ts';
 import type { Northbound } from './northbound.ts';
 import { PortController } from './port-controller.ts';
+import { isAlive, isNodeKey, PortOwners } from './port-owner.ts';
 import { RefusalReporter } from './refusal-reporter.ts';
 import { readNamespace, sameNamespace, type WatchedNamespace } from './watched-namespace.ts';
-import { isAlive, readPod, samePod, type WatchedPod } from './watched-pod.ts';
+import { readNode, sameNode, type WatchedNode } from './watched-node.ts';
+import { readPod, samePod, type WatchedPod } from './watched-pod.ts';
 
 export interface OvnControllerOptions {
   readonly client: KubeClient;
@@ -31,6 +34,8 @@ export interface OvnControllerOptions {
   readonly quarantineMs: number;
   readonly batchSize: number;
   readonly concurrency: number;
+  /** Whether each node has a port, for what its pods send through the addresses of services. */
+  readonly clusterSetIp: boolean;
   /** Whether isolated namespaces and Services are closed to other clusters. */
   readonly isolation: boolean;
   readonly log: Logger;
@@ -42,10 +47,12 @@ export class OvnController {
   readonly #options: OvnControllerOptions;
   readonly #metrics: ControllerMetrics;
   readonly #pods: ObjectCache<WatchedPod>;
+  readonly #nodes: ObjectCache<WatchedNode>;
   readonly #namespaces: ObjectCache<WatchedNamespace>;
   readonly #events: EventRecorder;
   readonly #ports: PortController;
   readonly #annotations: AnnotationWriter;
+  readonly #nodeAnnotations: AnnotationWriter;
   readonly #refusals: RefusalReporter;
   readonly #isolation: Isolation | undefined;
   #isLeading = false;
@@ -66,6 +73,12 @@ export class OvnController {
       project: readPod,
       unchanged: samePod,
     });
+    this.#nodes = new ObjectCache<WatchedNode>({
+      ...shared,
+      resource: nodeResource,
+      project: object => readNode(object, options.clusterSetIp),
+      unchanged: sameNode,
+    });
     this.#namespaces = new ObjectCache<WatchedNamespace>({
       ...shared,
       resource: namespaces,
@@ -80,26 +93,40 @@ export class OvnController {
     });
     this.#ports = new PortController({
       ...options,
-      pods: this.#pods,
-      mayBeGateway: pod => this.#mayBeGateway(pod),
+      owners: new PortOwners(this.#pods, this.#nodes),
+      mayBeGateway: ({ key }) => this.#mayBeGateway(this.#pods.get(key)),
       listener: {
         onServed: key => {
-          this.#annotations.enqueue(key);
+          this.#writerFor(key).enqueue(key);
           this.#refusals.enqueue(key);
         },
-        onRefused: key => this.#refusals.enqueue(key),
+        onRefused: (key, refusal) => {
+          if (isNodeKey(key)) this.#refusals.ofNode(key, refusal);
+          else this.#refusals.enqueue(key);
+        },
         onFailed: (key, error) => this.#refusals.failed(key, error),
-        onReleased: key => this.#annotations.enqueue(key),
+        onReleased: key => this.#writerFor(key).enqueue(key),
       },
       metrics: this.#metrics,
     });
-    this.#annotations = new AnnotationWriter({
+    const writing = {
       ...options,
-      pod: key => this.#pods.get(key),
-      assignment: key => this.#servedAssignment(key),
+      assignment: (key: string) => this.#servedAssignment(key),
       network: () => this.#ports.book?.network,
       isUninstalling: () => this.#namespaces.get(options.namespace)?.isUninstalling ?? false,
       metrics: this.#metrics,
+    };
+    this.#annotations = new AnnotationWriter({
+      ...writing,
+      resource: podResource,
+      owner: key => this.#pods.get(key),
+      annotations: annotationsOf,
+    });
+    this.#nodeAnnotations = new AnnotationWriter({
+      ...writing,
+      resource: nodeResource,
+      owner: key => this.#nodes.get(key),
+      annotations: nodeAnnotationsOf,
     });
     this.#refusals = new RefusalReporter({
       client,
@@ -119,14 +146,17 @@ export class OvnController {
           metrics: this.#metrics,
         });
     this.#pods.subscribe(change => this.#onPod(change.key, change.before, change.after));
+    this.#nodes.subscribe(({ key }) => {
+      if (this.#isLeading) this.#ports.enqueue(key);
+    });
     this.#namespaces.subscribe(change => this.#onNamespace(change.before, change.after));
     northbound.subscribe(() => this.#isolation?.changed());
   }
 
   /** What is still missing before this replica could lead, for people; true where nothing is. */
   get readiness(): true | string {
-    if (!this.#pods.hasSynced || !this.#namespaces.hasSynced)
-      return 'pods and namespaces must have been read';
+    if (![this.#pods, this.#nodes, this.#namespaces].every(cache => cache.hasSynced))
+      return 'pods, nodes and namespaces must have been read';
     if (!this.#options.northbound.isFollowing) return "OVN's northbound database must be reachable";
     return true;
   }
@@ -136,10 +166,11 @@ export class OvnController {
     return this.#accepted() !== undefined;
   }
 
-  /** Follows pods and namespaces until the signal is aborted. */
+  /** Follows pods, nodes and namespaces until the signal is aborted. */
   async follow(signal: AbortSignal): Promise<void> {
     await Promise.all([
       this.#pods.run(signal),
+      this.#nodes.run(signal),
       this.#namespaces.run(signal),
       this.#isolation?.follow(signal),
     ]);
@@ -149,6 +180,7 @@ export class OvnController {
   async prepared(signal: AbortSignal): Promise<void> {
     await Promise.all([
       this.#pods.synced(signal),
+      this.#nodes.synced(signal),
       this.#namespaces.synced(signal),
       this.#options.northbound.synced(signal),
     ]);
@@ -160,6 +192,7 @@ export class OvnController {
     try {
       await Promise.all([
         this.#annotations.run(signal),
+        this.#nodeAnnotations.run(signal),
         this.#refusals.run(signal),
         this.#allocate(signal),
         this.#isolation?.lead(signal),
@@ -186,7 +219,7 @@ export class OvnController {
 
   #accepted() {
     const { source, northbound, cidrChange } = this.#options;
-    return acceptNetwork(source.current, northbound.recorded, northbound.hasOwnPorts, cidrChange);
+    return acceptNetwork(source.current, northbound.recorded, northbound.hasPodPorts, cidrChange);
   }
 
   /** Asked when everything that an earlier leader did is seen. */
@@ -212,7 +245,11 @@ export class OvnController {
     });
   }
 
-  /** Of a pod whose port stands in OVN. */
+  #writerFor(key: string): AnnotationWriter {
+    return isNodeKey(key) ? this.#nodeAnnotations : this.#annotations;
+  }
+
+  /** Of a pod or node whose port stands in OVN. */
   #servedAssignment(key: string) {
     const assignment = this.#ports.assignmentOf(key);
     if (assignment === undefined) return undefined;
@@ -221,8 +258,10 @@ export class OvnController {
     return stands ? assignment : undefined;
   }
 
-  #mayBeGateway(pod: WatchedPod): boolean {
-    return `${pod.namespace}/${pod.serviceAccount}` === this.#options.gatewayServiceAccount;
+  #mayBeGateway(pod: WatchedPod | undefined): boolean {
+    return (
+      pod !== undefined && `${pod.namespace}/${pod.serviceAccount}` === this.#options.gatewayServiceAccount
+    );
   }
 
   #onPod(key: string, before: WatchedPod | undefined, after: WatchedPod | undefined): void {
@@ -242,6 +281,7 @@ export class OvnController {
     const isOver = before?.isUninstalling === true && after?.isUninstalling === false;
     if (!isOver || after.name !== this.#options.namespace) return;
     for (const key of this.#pods.keys()) this.#annotations.enqueue(key);
+    for (const key of this.#nodes.keys()) this.#nodeAnnotations.enqueue(key);
   }
 }
 

@@ -1,7 +1,9 @@
 import type { Uuid } from 'ovsdb-client';
 import { splitKey } from '../api/meta.ts';
+import { nodePortName } from '../api/object-names.ts';
 import { logicalSwitch } from './annotations.ts';
 import { type Assignment, portAddress } from './assignment.ts';
+import { isNodeKey } from './port-owner.ts';
 
 /** Marks what is ours in OVN; everything else is left alone. */
 export const vendor = 'nauti';
@@ -23,15 +25,16 @@ export interface DesiredPort {
   readonly externalIds: Readonly<Record<string, string>>;
 }
 
-/** `<pod>.<namespace>`. A namespace has no dot, so that no two pods share a name. */
+/** `<pod>.<namespace>`, or `node-<node>`. A namespace has no dot, so that no two pods share a name. */
 export function portName(key: string): string {
+  if (isNodeKey(key)) return nodePortName(key);
   const { namespace = '', name } = splitKey(key);
   return `${name}.${namespace}`;
 }
 
-/** The pod that one of our ports is for; undefined for ports that are not ours. */
-export function podOfPort(port: Pick<PortRow, 'external_ids'>): string | undefined {
-  return port.external_ids.get('vendor') === vendor ? port.external_ids.get('pod') : undefined;
+/** The key of the pod or node that one of our ports is for; undefined for ports that are not ours. */
+export function ownerOfPort({ external_ids: ids }: Pick<PortRow, 'external_ids'>): string | undefined {
+  return ids.get('vendor') === vendor ? (ids.get('pod') ?? ids.get('node')) : undefined;
 }
 
 /** Marks the port of a pod that will come again under its name: its address is remembered when it goes. */
@@ -49,7 +52,7 @@ export function desiredPort(key: string, assignment: Assignment, isStateful: boo
     // The gateway passes on what others send: only its own MAC can be asked of it.
     portSecurity: [assignment.gateway ? assignment.mac : address],
     externalIds: {
-      pod: key,
+      [isNodeKey(key) ? 'node' : 'pod']: key,
       ls: logicalSwitch,
       vendor,
       ...(isStateful ? { [statefulKey]: 'true' } : {}),

@@ -9,7 +9,8 @@ import { IsolationStore } from './isolation-store.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import type { Network } from './network.ts';
 import type { Northbound } from './northbound.ts';
-import { isAlive, type WatchedPod } from './watched-pod.ts';
+import { isAlive } from './port-owner.ts';
+import type { WatchedPod } from './watched-pod.ts';
 import { readService, type WatchedService } from './watched-service.ts';
 
 export interface IsolationOptions {

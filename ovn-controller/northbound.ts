@@ -14,7 +14,8 @@ import {
 import type { OVNNorthboundDatabase } from 'ovsdb-client/ovn-northbound';
 import type { Address } from '../ipam/address.ts';
 import { logicalSwitch } from './annotations.ts';
-import { type PortRow, podOfPort, vendor } from './desired-port.ts';
+import { ownerOfPort, type PortRow, vendor } from './desired-port.ts';
+import { isNodeKey } from './port-owner.ts';
 import { isDone, type PortPlan } from './port-plan.ts';
 import { addPortWrites } from './port-writes.ts';
 import { addReleasedWrites, parseReleased, releasedSet } from './released.ts';
@@ -34,9 +35,9 @@ const request = {
   Logical_Switch_Port: {
     columns: ['name', 'addresses', 'port_security', 'external_ids'],
     indexes: {
-      byPod: (port: Pick<PortRow, 'external_ids'>) => {
-        const pod = podOfPort(port);
-        return pod === undefined ? [] : [pod];
+      byOwner: (port: Pick<PortRow, 'external_ids'>) => {
+        const owner = ownerOfPort(port);
+        return owner === undefined ? [] : [owner];
       },
       byName: (port: Pick<PortRow, 'name'>) => [port.name],
     },
@@ -87,8 +88,9 @@ export class Northbound implements AsyncDisposable {
     return this.#monitor.replica.table('Logical_Switch_Port');
   }
 
-  portsOf(pod: string): readonly PortRow[] {
-    return this.ports.find('byPod', pod);
+  /** @param owner key of a pod or node */
+  portsOf(owner: string): readonly PortRow[] {
+    return this.ports.find('byOwner', owner);
   }
 
   portNamed(name: string): PortRow | undefined {
@@ -101,9 +103,12 @@ export class Northbound implements AsyncDisposable {
     return { cidrs: ids?.get(cidrKey), globals: ids?.get(globalCidrKey) };
   }
 
-  /** Whether there is a port of ours. */
-  get hasOwnPorts(): boolean {
-    for (const port of this.ports.values()) if (podOfPort(port) !== undefined) return true;
+  /** Whether a pod has a port of ours. Nodes take another address whenever they are told to. */
+  get hasPodPorts(): boolean {
+    for (const port of this.ports.values()) {
+      const owner = ownerOfPort(port);
+      if (owner !== undefined && !isNodeKey(owner)) return true;
+    }
     return false;
   }
 

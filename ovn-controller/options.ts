@@ -115,6 +115,14 @@ export const options = {
     parser: oneOf('refuse', 'renumber'),
     default: 'refuse',
   },
+  clusterSetIp: {
+    flag: 'cluster-set-ip',
+    placeholder: 'true|false',
+    description:
+      'whether each node has a port and an address, by which what is sent to the address of an imported service leaves it',
+    parser: flag,
+    default: 'true',
+  },
   isolation: {
     flag: 'isolation',
     placeholder: 'true|false',

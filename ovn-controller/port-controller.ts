@@ -4,23 +4,17 @@ import { WorkQueue } from '../kube/queue.ts';
 import type { Logger } from '../process/log.ts';
 import type { AddressBook } from './address-book.ts';
 import { type Assignment, addressesIn } from './assignment.ts';
-import { podOfPort } from './desired-port.ts';
+import { ownerOfPort } from './desired-port.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { formatCidrs, formatGlobals, type Network } from './network.ts';
 import { FencedError, type Northbound } from './northbound.ts';
+import type { PortOwner, PortOwners } from './port-owner.ts';
 import { isDone, type PortPlan, planPorts } from './port-plan.ts';
 import { rebuildBook } from './rebuild-book.ts';
 import type { Refusal } from './refusal.ts';
 import { WaitingPods, waitingMs } from './waiting-pods.ts';
-import type { WatchedPod } from './watched-pod.ts';
 
-/** The pods, as this controller asks for them. */
-export interface Pods {
-  get(key: string): WatchedPod | undefined;
-  values(): Iterable<WatchedPod>;
-}
-
-/** Told of what became of pods; returns at once. */
+/** Told of what became of pods and nodes; returns at once. */
 export interface PortListener {
   /** Its port is as it should be. */
   onServed(key: string): void;
@@ -33,8 +27,8 @@ export interface PortListener {
 
 export interface PortControllerOptions {
   readonly northbound: Northbound;
-  readonly pods: Pods;
-  readonly mayBeGateway: (pod: WatchedPod) => boolean;
+  readonly owners: PortOwners;
+  readonly mayBeGateway: (owner: PortOwner) => boolean;
   readonly identity: string;
   readonly quarantineMs: number;
   /** Pods in one transaction at most. */
@@ -51,7 +45,10 @@ export interface PortControllerOptions {
  */
 const gather = { least: 40, perPort: 0.02, most: 250 } as const;
 
-/** Keeps OVN's ports equal to the pods: batches of pods, a plan, one transaction. One at a time runs, in the leader. */
+/**
+ * Keeps OVN's ports equal to the pods and nodes: batches of them, a plan, one transaction. One at a time runs, in the
+ * leader.
+ */
 export class PortController {
   readonly #options: PortControllerOptions;
   readonly #log: Logger;
@@ -102,22 +99,22 @@ export class PortController {
    * @param decide says which network it is, when everything that earlier writers did is seen.
    */
   async run(decide: () => Network, signal: AbortSignal): Promise<void> {
-    const { northbound, pods } = this.#options;
+    const { northbound, owners } = this.#options;
     const unsubscribe = northbound.subscribe(changes => {
       for (const { uuid, before, after } of changes) {
-        const keys = [before, after].map(port => port && podOfPort(port));
+        const keys = [before, after].map(port => port && ownerOfPort(port));
         for (const key of keys) if (key !== undefined) this.enqueue(key);
-        const isForeign = after !== undefined && podOfPort(after) === undefined;
+        const isForeign = after !== undefined && ownerOfPort(after) === undefined;
         this.#book?.setForeign(uuid, isForeign ? addressesIn(after.addresses) : [], performance.now());
-        if (before !== undefined && podOfPort(before) === undefined) this.#waiting.wake();
+        if (before !== undefined && ownerOfPort(before) === undefined) this.#waiting.wake();
       }
     });
     this.#queue.open();
     try {
       await this.#takeOver(decide, signal);
-      for (const pod of pods.values()) this.enqueue(pod.key);
+      for (const { key } of owners.values()) this.enqueue(key);
       for (const port of northbound.ports.values()) {
-        const key = podOfPort(port);
+        const key = ownerOfPort(port);
         if (key !== undefined) this.enqueue(key);
       }
       while (!signal.aborted) await this.#turn(decide, signal);
@@ -131,7 +128,7 @@ export class PortController {
   }
 
   async #takeOver(decide: () => Network, signal: AbortSignal): Promise<void> {
-    const { northbound, pods, mayBeGateway, identity, quarantineMs } = this.#options;
+    const { northbound, owners, mayBeGateway, identity, quarantineMs } = this.#options;
     const startedAt = performance.now();
     await northbound.begin(identity, signal);
     const network = decide();
@@ -139,8 +136,8 @@ export class PortController {
     this.#book = rebuildBook({
       network,
       quarantineMs,
-      pods: pods.values(),
-      pod: key => pods.get(key),
+      owners: owners.values(),
+      owner: key => owners.get(key),
       ports: northbound.ports.values(),
       released: northbound.released,
       mayBeGateway,
@@ -177,12 +174,12 @@ export class PortController {
   }
 
   async #reconcile(keys: readonly string[], signal: AbortSignal): Promise<void> {
-    const { northbound, pods, mayBeGateway, listener, metrics } = this.#options;
+    const { northbound, owners, mayBeGateway, listener, metrics } = this.#options;
     const book = this.#book;
     if (book === undefined) throw new Error('Cannot plan ports as the switch must be taken over');
     const wallNow = Date.now();
     const plan = planPorts(keys, {
-      pod: key => pods.get(key),
+      owner: key => owners.get(key),
       portsOf: key => northbound.portsOf(key),
       portNamed: name => northbound.portNamed(name),
       mayBeGateway,
@@ -207,7 +204,7 @@ export class PortController {
       listener.onServed(key);
     }
     for (const { key, refusal } of plan.refused) this.#refuse(key, refusal);
-    for (const key of keys) this.#lookAgain(pods.get(key), wallNow);
+    for (const key of keys) this.#lookAgain(owners.get(key), wallNow);
   }
 
   #release(plan: PortPlan): void {
@@ -232,9 +229,9 @@ export class PortController {
   }
 
   /** A deletion that hangs is judged again when its time is over. */
-  #lookAgain(pod: WatchedPod | undefined, wallNow: number): void {
-    if (pod?.goneAt !== undefined && pod.goneAt > wallNow)
-      this.#queue.addAfter(pod.key, pod.goneAt - wallNow + 1);
+  #lookAgain(owner: PortOwner | undefined, wallNow: number): void {
+    if (owner?.goneAt !== undefined && owner.goneAt > wallNow)
+      this.#queue.addAfter(owner.key, owner.goneAt - wallNow + 1);
   }
 
   async #recover(
@@ -250,7 +247,7 @@ export class PortController {
       // Another writer gave addresses out meanwhile; a database that was lost did not, and then we know better.
       if (northbound.isTakenOver) await this.#takeOver(decide, signal);
       else await northbound.begin(identity, signal);
-      for (const pod of this.#options.pods.values()) this.enqueue(pod.key);
+      for (const { key } of this.#options.owners.values()) this.enqueue(key);
       return this.#again(keys);
     }
     if (error instanceof OutcomeUnknownError) {

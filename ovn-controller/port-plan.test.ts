@@ -1,25 +1,26 @@
 import { expect } from 'chai';
 import type { AddressBook } from './address-book.ts';
-import type { PortRow } from './desired-port.ts';
+import { ownerOfPort, type PortRow } from './desired-port.ts';
+import type { PortOwner } from './port-owner.ts';
 import { isDone, planPorts } from './port-plan.ts';
 import { rebuildBook } from './rebuild-book.ts';
-import { book, ip, network, pod, port } from './testing/samples.ts';
-import type { WatchedPod } from './watched-pod.ts';
+import { book, ip, network, node, pod, port } from './testing/samples.ts';
 
 const wallNow = Date.parse('2026-01-01T00:01:00Z');
 
 function world(
-  pods: readonly WatchedPod[],
+  owners: readonly PortOwner[],
   ports: readonly PortRow[],
   of: AddressBook = book('10.113.0.0/24'),
 ) {
-  const byKey = new Map(pods.map(one => [one.key, one]));
+  const byKey = new Map(owners.map(one => [one.key, one]));
+  const isOctopus = (one: PortOwner) => 'serviceAccount' in one && one.serviceAccount === 'octopus';
+  const gateways = new Set(owners.filter(isOctopus).map(({ key }) => key));
   return {
-    pod: (key: string) => byKey.get(key),
-    portsOf: (key: string) =>
-      ports.filter(({ external_ids: ids }) => ids.get('vendor') === 'nauti' && ids.get('pod') === key),
+    owner: (key: string) => byKey.get(key),
+    portsOf: (key: string) => ports.filter(one => ownerOfPort(one) === key),
     portNamed: (name: string) => ports.find(candidate => candidate.name === name),
-    mayBeGateway: ({ serviceAccount }: WatchedPod) => serviceAccount === 'octopus',
+    mayBeGateway: ({ key }: PortOwner) => gateways.has(key),
     book: of,
     now: 0,
     wallNow,
@@ -115,6 +116,39 @@ describe('port plan', () => {
     ]);
   });
 
+  it('gives a node a port of its own, beside a pod that is called like one', () => {
+    const owners = [node('a.b'), pod('b/node-a')];
+    const { create } = planPorts(['a.b', 'b/node-a'], world(owners, []));
+    const second = '0a:58:0a:71:00:04 10.113.0.4';
+    expect(create.map(one => one.port)).to.deep.equal([
+      {
+        name: 'node-a_b',
+        addresses: [right],
+        portSecurity: [right],
+        externalIds: { node: 'a.b', ls: 'default', vendor: 'nauti' },
+      },
+      {
+        name: 'node-a.b',
+        addresses: [second],
+        portSecurity: [second],
+        externalIds: { pod: 'b/node-a', ls: 'default', vendor: 'nauti' },
+      },
+    ]);
+  });
+
+  it('removes the port of a node that is gone, or that is to have none', () => {
+    const ports = ['gone', 'none'].map(name => port(name, right));
+    const plan = planPorts(['gone', 'none'], world([node('none', { wantsPort: false })], ports));
+    expect(plan.remove.map(({ key }) => key)).to.deep.equal(['gone', 'none']);
+    expect(plan.release).to.deep.equal(['gone', 'none']);
+  });
+
+  it('never takes a node for the gateway', () => {
+    const annotations = { 'nauti.io/ip_address': '10.113.0.1', 'nauti.io/allocated': 'true' };
+    const { create } = planPorts(['n'], world([node('n', { annotations })], []));
+    expect(create.map(one => one.port.addresses)).to.deep.equal([[right]]);
+  });
+
   it('is the same when it is made again', () => {
     const input = world([pod('demo/a'), pod('demo/b')], []);
     expect(planPorts(['demo/a', 'demo/b'], input)).to.deep.equal(planPorts(['demo/a', 'demo/b'], input));
@@ -133,16 +167,16 @@ describe('port plan', () => {
 
 describe('what a leader begins with', () => {
   function rebuilt(
-    pods: readonly WatchedPod[],
+    owners: readonly PortOwner[],
     ports: readonly PortRow[],
     released: Record<string, string> = {},
   ) {
-    const byKey = new Map(pods.map(one => [one.key, one]));
+    const byKey = new Map(owners.map(one => [one.key, one]));
     return rebuildBook({
       network: network('10.113.0.0/24'),
       quarantineMs: 1_000,
-      pods,
-      pod: key => byKey.get(key),
+      owners,
+      owner: key => byKey.get(key),
       ports,
       released: new Map(Object.entries(released).map(([key, address]) => [key, [ip(address)]])),
       mayBeGateway: () => true,
@@ -150,6 +184,13 @@ describe('what a leader begins with', () => {
       wallNow,
     });
   }
+  it('keeps the address of a node, whose port or annotations show it', () => {
+    const address = '0a:58:0a:71:00:09 10.113.0.9';
+    expect(rebuilt([node('n')], [port('n', address)]).get('n')?.addresses).to.deep.equal([ip('10.113.0.9')]);
+    const annotated = node('n', { annotations: shown('10.113.0.9') });
+    expect(rebuilt([annotated], []).get('n')?.addresses).to.deep.equal([ip('10.113.0.9')]);
+  });
+
   const shown = (address: string, allocated = 'true') => ({
     'nauti.io/ip_address': address,
     'nauti.io/allocated': allocated,

@@ -9,18 +9,19 @@ import {
   type PortRow,
   portName,
 } from './desired-port.ts';
+import { isAlive, type PortOwner } from './port-owner.ts';
 import type { Refusal } from './refusal.ts';
-import { isAlive, type WatchedPod } from './watched-pod.ts';
 
 /** What is known when ports are planned. */
 export interface PlanInput {
-  pod(key: string): WatchedPod | undefined;
-  /** Our ports that are for a pod; more than one only where somebody meddled. */
+  /** A pod or node. */
+  owner(key: string): PortOwner | undefined;
+  /** Our ports that are for it; more than one only where somebody meddled. */
   portsOf(key: string): readonly PortRow[];
   /** Whoever's port has a name. */
   portNamed(name: string): PortRow | undefined;
   /** Whether a pod may be the cluster's gateway: the label alone says nothing. */
-  mayBeGateway(pod: WatchedPod): boolean;
+  mayBeGateway(owner: PortOwner): boolean;
   readonly book: AddressBook;
   /** Of the book's clock. */
   readonly now: number;
@@ -33,10 +34,10 @@ export interface PortPlan {
   readonly create: readonly { readonly key: string; readonly port: DesiredPort }[];
   readonly repair: readonly { readonly key: string; readonly uuid: Uuid; readonly port: DesiredPort }[];
   readonly remove: readonly { readonly key: string; readonly uuid: Uuid; readonly isStateful: boolean }[];
-  /** Pods that are gone; their addresses are released when the rest is done. */
+  /** Pods and nodes that are gone; their addresses are released when the rest is done. */
   readonly release: readonly string[];
   readonly refused: readonly { readonly key: string; readonly refusal: Refusal }[];
-  /** Pods whose ports are, or will be, as they should be. */
+  /** Those whose ports are, or will be, as they should be. */
   readonly served: readonly string[];
 }
 
@@ -46,7 +47,7 @@ export function isDone({ create, repair, remove }: PortPlan): boolean {
 }
 
 /**
- * Plans the ports of some pods: a pure function, but that the book gives addresses out. The plan of a pod depends on
+ * Plans the ports of some pods and nodes: a pure function, but that the book gives addresses out. The plan of one depends on
  * nothing that came before: making it again after a failure, with the same book, gives the same.
  */
 export function planPorts(keys: readonly string[], input: PlanInput): PortPlan {
@@ -54,21 +55,21 @@ export function planPorts(keys: readonly string[], input: PlanInput): PortPlan {
     -readonly [K in keyof PortPlan]: PortPlan[K][number][];
   };
   for (const key of keys) {
-    const pod = input.pod(key);
+    const owner = input.owner(key);
     const ports = input.portsOf(key);
-    if (!isAlive(pod, input.wallNow)) {
+    if (!isAlive(owner, input.wallNow)) {
       for (const port of ports) plan.remove.push(removal(key, port));
       plan.release.push(key);
       continue;
     }
-    const isGateway = pod.isLabelledGateway && input.mayBeGateway(pod);
-    const assignment = input.book.assign({ key, wish: wishOf(pod.annotations), isGateway }, input.now);
+    const isGateway = owner.isLabelledGateway && input.mayBeGateway(owner);
+    const assignment = input.book.assign({ key, wish: wishOf(owner.annotations), isGateway }, input.now);
     if ('reason' in assignment) {
       for (const port of ports) plan.remove.push(removal(key, port));
       plan.refused.push({ key, refusal: assignment });
       continue;
     }
-    const port = desiredPort(key, assignment, pod.isStateful);
+    const port = desiredPort(key, assignment, owner.isStateful);
     const [own, ...others] = [...ports].sort(
       (a, b) => Number(b.name === port.name) - Number(a.name === port.name),
     );

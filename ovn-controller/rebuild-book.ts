@@ -2,25 +2,26 @@ import type { Address } from '../ipam/address.ts';
 import { AddressBook } from './address-book.ts';
 import { wishOf } from './annotations.ts';
 import { addressesIn, parsePortAddress } from './assignment.ts';
-import { type PortRow, podOfPort, portName } from './desired-port.ts';
+import { ownerOfPort, type PortRow, portName } from './desired-port.ts';
 import type { Network } from './network.ts';
-import { isAlive, type WatchedPod } from './watched-pod.ts';
+import { isAlive, type PortOwner } from './port-owner.ts';
 
 export interface WorldOfPorts {
   readonly network: Network;
   readonly quarantineMs: number;
-  readonly pods: Iterable<WatchedPod>;
-  pod(key: string): WatchedPod | undefined;
+  /** Pods and nodes. */
+  readonly owners: Iterable<PortOwner>;
+  owner(key: string): PortOwner | undefined;
   readonly ports: Iterable<PortRow>;
   /** What StatefulSets' pods had that are gone, by pod. */
   readonly released: ReadonlyMap<string, readonly Address[]>;
-  readonly mayBeGateway: (pod: WatchedPod) => boolean;
+  readonly mayBeGateway: (owner: PortOwner) => boolean;
   readonly now: number;
   readonly wallNow: number;
 }
 
 /**
- * Reads from OVN and the pods who has which addresses: what a leader begins with. Pure.
+ * Reads from OVN, the pods and the nodes who has which addresses: what a leader begins with. Pure.
  *
  * A port in OVN counts most, then what running pods show of an earlier allocation whose port is lost, both the oldest
  * pod first: where two claim the same, the younger is given another. Ports of pods that are gone hold their addresses
@@ -28,24 +29,26 @@ export interface WorldOfPorts {
  */
 export function rebuildBook(world: WorldOfPorts): AddressBook {
   const book = new AddressBook(world.network, world.quarantineMs);
-  const own: { readonly key: string; readonly port: PortRow; readonly pod: WatchedPod | undefined }[] = [];
+  const own: { readonly key: string; readonly port: PortRow; readonly owner: PortOwner | undefined }[] = [];
   for (const port of world.ports) {
-    const key = podOfPort(port);
-    if (key !== undefined) own.push({ key, port, pod: world.pod(key) });
+    const key = ownerOfPort(port);
+    if (key !== undefined) own.push({ key, port, owner: world.owner(key) });
     else book.setForeign(port._uuid, addressesIn(port.addresses), world.now);
   }
   // Of several ports of a pod the one of its name is true: others are meddling, and go.
-  own.sort((a, b) => byAge(a.pod, b.pod) || Number(isNamed(b)) - Number(isNamed(a)));
+  own.sort((a, b) => byAge(a.owner, b.owner) || Number(isNamed(b)) - Number(isNamed(a)));
   for (const { key, port } of own) {
     const shown = parsePortAddress(port.addresses[0] ?? '');
     if (shown !== undefined) book.adopt(key, shown);
   }
-  const lost = [...world.pods].filter(pod => isAlive(pod, world.wallNow) && book.get(pod.key) === undefined);
-  for (const pod of lost.sort(byAge)) {
-    const wish = wishOf(pod.annotations);
+  const lost = [...world.owners].filter(
+    one => isAlive(one, world.wallNow) && book.get(one.key) === undefined,
+  );
+  for (const owner of lost.sort(byAge)) {
+    const wish = wishOf(owner.annotations);
     if (wish.kind !== 'addresses' || !wish.isAllocated) continue;
-    const isGateway = pod.isLabelledGateway && world.mayBeGateway(pod);
-    book.assign({ key: pod.key, wish, isGateway }, world.now);
+    const isGateway = owner.isLabelledGateway && world.mayBeGateway(owner);
+    book.assign({ key: owner.key, wish, isGateway }, world.now);
   }
   for (const [key, addresses] of world.released) book.remember(key, addresses, world.now);
   return book;
@@ -55,6 +58,6 @@ function isNamed({ key, port }: { readonly key: string; readonly port: PortRow }
   return port.name === portName(key);
 }
 
-function byAge(a: WatchedPod | undefined, b: WatchedPod | undefined): number {
+function byAge(a: PortOwner | undefined, b: PortOwner | undefined): number {
   return (a?.createdAt ?? Number.POSITIVE_INFINITY) - (b?.createdAt ?? Number.POSITIVE_INFINITY) || 0;
 }

@@ -54,6 +54,17 @@ export class RefusalReporter {
     );
   }
 
+  /** A node gets no address: its pods reach no other cluster through the address of a service. */
+  ofNode(name: string, { reason, note }: Refusal): void {
+    this.#options.events.record({
+      regarding: { apiVersion: 'v1', kind: 'Node', name },
+      type: 'Warning',
+      reason,
+      note,
+      action: 'AllocateAddress',
+    });
+  }
+
   run(signal: AbortSignal): Promise<void> {
     return this.#controller.run(signal);
   }

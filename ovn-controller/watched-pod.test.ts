@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import { isAlive } from './port-owner.ts';
 import { type PodFields, pod, podObject } from './testing/samples.ts';
-import { isAlive, readPod, samePod } from './watched-pod.ts';
+import { readPod, samePod } from './watched-pod.ts';
 
 const now = Date.parse('2026-01-01T00:01:00Z');
 

@@ -14,26 +14,15 @@ import {
   textMap,
   withDefault,
 } from '../api/parse.ts';
+import type { PortOwner } from './port-owner.ts';
 
-/** What is known of a pod: what decides over its address, and nothing else. */
-export interface WatchedPod {
-  /** `namespace/name`. */
-  readonly key: string;
+/**
+ * What is known of a pod: what decides over its address, and nothing else. It is finished when its phase is Succeeded or
+ * Failed: no container of it will run again. It is stateful where a StatefulSet makes it again.
+ */
+export interface WatchedPod extends PortOwner {
   readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-  /** Epoch milliseconds. */
-  readonly createdAt: number;
-  /** Its phase is Succeeded or Failed: no container of it will run again. */
-  readonly isFinished: boolean;
-  /** When a deletion that hangs counts as done, epoch milliseconds; absent where nobody deletes it. */
-  readonly goneAt?: number;
   readonly serviceAccount: string;
-  readonly isLabelledGateway: boolean;
-  /** A StatefulSet makes it again under the same name. */
-  readonly isStateful: boolean;
-  /** Those of {@link podAnnotations} that it has. */
-  readonly annotations: Readonly<Record<string, string>>;
   /** The reason of our condition on it, while it says that there is no address. */
   readonly refusal?: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -147,11 +136,6 @@ function namedPorts(containers: Containers): Record<string, number> {
     }
   }
   return ports;
-}
-
-/** Whether a pod holds an address, at a time in epoch milliseconds. */
-export function isAlive(pod: WatchedPod | undefined, now: number): pod is WatchedPod {
-  return pod !== undefined && !pod.isFinished && (pod.goneAt === undefined || now < pod.goneAt);
 }
 
 /** Whether two views of a pod say the same to this component. */

@@ -4,8 +4,9 @@ import type { KubeObject } from '../../api/meta.ts';
 import { type Address, parseAddress } from '../../ipam/address.ts';
 import { type Cidr, parseCidr } from '../../ipam/cidr.ts';
 import { AddressBook } from '../address-book.ts';
-import type { PortRow } from '../desired-port.ts';
+import { type PortRow, portName } from '../desired-port.ts';
 import { type Network, planNetwork } from '../network.ts';
+import { readNode, type WatchedNode } from '../watched-node.ts';
 import { readPod, type WatchedPod } from '../watched-pod.ts';
 
 export function cidr(text: string): Cidr {
@@ -80,23 +81,29 @@ export function pod(key: string, fields: PodFields = {}): WatchedPod {
   return read;
 }
 
+export function node(
+  name: string,
+  { wantsPort = true, annotations = {} }: { wantsPort?: boolean; annotations?: Record<string, string> } = {},
+): WatchedNode {
+  return readNode({ metadata: { name, uid: `uid of ${name}`, annotations } }, wantsPort);
+}
+
 let made = 0;
 
-/** One of our ports. */
+/** One of our ports: of a pod, or of a node where the key has no slash. */
 export function port(
   key: string,
   address: string,
   more: Partial<PortRow> & { stateful?: boolean } = {},
 ): PortRow {
-  const [namespace = '', name = ''] = key.split('/');
   const { stateful, ...rest } = more;
   return {
     _uuid: `port-${++made}` as Uuid,
-    name: `${name}.${namespace}`,
+    name: portName(key),
     addresses: [address],
     port_security: [address],
     external_ids: new Map([
-      ['pod', key],
+      [key.includes('/') ? 'pod' : 'node', key],
       ['ls', 'default'],
       ['vendor', 'nauti'],
       ...(stateful ? [['stateful', 'true'] as const] : []),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { KubeObject } from '../../../api/meta.ts';
 import { podAnnotations } from '../../../api/names.ts';
-import { pods, services } from '../../../api/resource.ts';
+import { nodes, pods, services } from '../../../api/resource.ts';
 import { type KubeClient, KubeError } from '../../../kube/client.ts';
 import { until } from '../../../lab/until.ts';
 import { formatEndpoint } from '../../../ovsdb-client/endpoint.ts';
@@ -146,6 +146,32 @@ describe('the permissions of an ovn-controller', function () {
     expect(await world.annotations(namespace, 'a')).to.deep.equal(metadata.annotations);
   });
 
+  const harm: Readonly<Record<string, object>> = {
+    'its labels': { metadata: { labels: { 'node-role.kubernetes.io/control-plane': '' } } },
+    'its taints': { spec: { taints: null } },
+    'the annotations of others': { metadata: { annotations: { 'example.org/other': 'y' } } },
+    'annotations of others away': { metadata: { annotations: { 'example.org/other': null } } },
+    'its finalizers': { metadata: { finalizers: ['example.org/stay'] } },
+    'whether it is cordoned': { spec: { unschedulable: true } },
+  };
+  for (const [what, body] of Object.entries(harm)) {
+    it(`do not let it change of a node ${what}`, async () => {
+      const taints = [{ key: 'example.org/kept', effect: 'NoSchedule' }];
+      const metadata = { name: 'harmed', annotations: { 'example.org/other': 'x' } };
+      await world.admin.create(nodes, { metadata, spec: { taints } });
+      try {
+        const contentType = 'application/merge-patch+json';
+        const error = await controller.patch(nodes, { name: 'harmed' }, { contentType, body }).then(
+          () => new Error('it was accepted'),
+          (reason: unknown) => reason as Error,
+        );
+        expect(error.message).to.contain('the ovn-controller may');
+      } finally {
+        await world.admin.delete(nodes, { name: 'harmed' });
+      }
+    });
+  }
+
   it('are enough for all that it does, and it may do nothing more', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'nauti-permissions-'));
     const running = await ControllerProcess.start([
@@ -160,6 +186,12 @@ describe('the permissions of an ovn-controller', function () {
         spec: { selector: { a: 'b' }, ports: [{ port: 80 }] },
       });
       await world.createPod(isolated, 'closed');
+      await world.admin.create(nodes, { metadata: { name: 'node-1' } });
+      await until(
+        async () =>
+          (await world.admin.get(nodes, { name: 'node-1' }))?.metadata.annotations?.['nauti.io/allocated'],
+        { what: "the node's address", timeout: 10_000 },
+      );
       await world.allocated(isolated, 'closed');
       const outside = { annotations: { 'nauti.io/ip_address': '10.99.0.1' } };
       await world.createPod(namespace, 'asking', { metadata: outside });
@@ -188,7 +220,9 @@ describe('the permissions of an ovn-controller', function () {
       ['get', 'secrets'],
       ['list', 'secrets'],
       ['patch', 'namespaces'],
-      ['patch', 'nodes'],
+      ['update', 'nodes'],
+      ['delete', 'nodes'],
+      ['patch', 'nodes/status'],
       ['update', 'services'],
     ]) {
       const review = await controller.request({

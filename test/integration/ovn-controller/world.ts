@@ -88,6 +88,7 @@ export class World implements AsyncDisposable {
       batchSize: 500,
       concurrency: 16,
       isolation: false,
+      clusterSetIp: true,
       log: testLog(),
       registry,
       ...more,
