@@ -1,6 +1,4 @@
 import { expect } from 'chai';
-import { exportedServiceObject } from '../../../api/exported-service.ts';
-import type { KubeObject } from '../../../api/meta.ts';
 import { hubLabels, joinAnnotations, shareNamespace } from '../../../api/names.ts';
 import { hubObjectName } from '../../../api/object-names.ts';
 import { type Peer, parsePeer, peerConditions } from '../../../api/peer.ts';
@@ -23,6 +21,7 @@ import { tokenAccess } from '../../../kube/access.ts';
 import { until } from '../../../lab/until.ts';
 import { decodeBootstrapToken, fingerprintOf } from '../../../membership/bootstrap-token.ts';
 import { requestOwnToken } from '../../../membership/own-token.ts';
+import { ownObjects } from './attempts.ts';
 import { HubCluster, type Member, type RunningHub, refusalOf } from './hub-cluster.ts';
 
 const namespace = shareNamespace;
@@ -342,34 +341,7 @@ async function renew({ client, id }: Member): Promise<unknown> {
 
 /** One export and one slice. */
 async function tell({ client, id }: Member): Promise<void> {
-  const exported = exportedServiceObject(namespace, {
-    ...{
-      clusterId: id,
-      namespace: 'demo',
-      name: 'web',
-      exportedAt: '2025-03-01T12:00:00Z',
-      type: 'ClusterSetIP',
-    },
-    ...{
-      ports: [],
-      ipFamilies: ['IPv4'],
-      sessionAffinity: 'None',
-      exportedLabels: {},
-      exportedAnnotations: {},
-    },
-  });
-  const slice: KubeObject = {
-    metadata: {
-      namespace,
-      name: hubObjectName(id, 'demo', 'web-1'),
-      labels: { [hubLabels.clusterId]: id, 'endpointslice.kubernetes.io/managed-by': 'mcs.nauti.io' },
-    },
-    addressType: 'IPv4',
-    endpoints: [],
-    ports: [],
-  };
-  await client.create(exportedServices, exported);
-  await client.create(endpointSlices, slice);
+  for (const [resource, object] of ownObjects(id)) await client.create(resource, object);
 }
 
 function objectsOf(id: string): [Resource, string][] {
