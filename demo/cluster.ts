@@ -4,12 +4,7 @@ import { toolPath } from '../lab/tools.ts';
 import { until } from '../lab/until.ts';
 import type { Journal } from './journal.ts';
 import { isReady, type PodFields, whyUnready } from './unready.ts';
-
-export interface Workload {
-  readonly name: string;
-  readonly wanted: number;
-  readonly ready: number;
-}
+import { readWorkloads } from './workload.ts';
 
 /** A cluster of the lab, as an administrator works with it: by kubectl and helm. */
 export class Cluster {
@@ -61,8 +56,9 @@ export class Cluster {
   }
 
   /**
-   * Waits until Deployments have rolled out: all pods are new and ready, and no old one is left.
+   * Waits until workloads have rolled out: all pods are new and ready, and no old one is left.
    *
+   * @param names of Deployments, or such as `daemonset/NAME`.
    * @param onProgress pods that are ready, of all that are wanted.
    * @throws Error that says of each pod that is not ready why, and the end of its log.
    */
@@ -71,31 +67,24 @@ export class Cluster {
     names: readonly string[],
     onProgress: (ready: number, wanted: number) => void = () => {},
   ): Promise<void> {
+    const words = names.map(name => (name.includes('/') ? name : `deployment/${name}`));
     await until(
       async () => {
-        const workloads = await Promise.all(names.map(name => this.#workload(namespace, name)));
+        const text = await this.kubectl(['get', ...words, '-n', namespace, '-o', 'json']);
+        const workloads = readWorkloads(text);
         const wanted = workloads.reduce((sum, workload) => sum + workload.wanted, 0);
         const ready = workloads.reduce((sum, workload) => sum + workload.ready, 0);
         onProgress(ready, wanted);
-        return ready === wanted;
+        return workloads.every(workload => workload.ready === workload.wanted);
       },
       {
         what: `${names.join(' and ')} of ${this.name} getting ready`,
         timeout: 120_000,
-        interval: 250,
+        interval: 300,
         signal: this.#signal,
         detail: () => this.#describeUnready(namespace),
       },
     );
-  }
-
-  async #workload(namespace: string, name: string): Promise<Workload> {
-    const text = await this.kubectl(['get', 'deployment', name, '-n', namespace, '-o', 'json']);
-    const { metadata, spec, status } = JSON.parse(text) as DeploymentFields;
-    const wanted = spec.replicas;
-    const isSeen = status.observedGeneration === metadata.generation && (status.replicas ?? 0) === wanted;
-    const ready = Math.min(status.updatedReplicas ?? 0, status.readyReplicas ?? 0);
-    return { name, wanted, ready: isSeen ? ready : Math.min(ready, wanted - 1) };
   }
 
   async #describeUnready(namespace: string): Promise<string> {
@@ -109,16 +98,4 @@ export class Cluster {
       });
     return (await Promise.all(sentences)).join('\n');
   }
-}
-
-/** What is read of a Deployment, as the API server defaults it. */
-interface DeploymentFields {
-  readonly metadata: { readonly generation: number };
-  readonly spec: { readonly replicas: number };
-  readonly status: {
-    readonly observedGeneration?: number;
-    readonly replicas?: number;
-    readonly updatedReplicas?: number;
-    readonly readyReplicas?: number;
-  };
 }

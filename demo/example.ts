@@ -1,4 +1,5 @@
 /** What the demo shows: nginx runs in one cluster and is reached by name from another. */
+import { podAnnotations } from '../api/names.ts';
 import { until } from '../lab/until.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -105,4 +106,31 @@ export async function curlNginx(cluster: Cluster): Promise<string> {
       detail: () => last,
     },
   );
+}
+
+/** The address on the secondary network of the first pod that the words of kubectl select, once it has one. */
+export async function secondAddress(cluster: Cluster, words: readonly string[]): Promise<string> {
+  return until(
+    async () => {
+      const text = await cluster.kubectl(['get', 'pod', ...words, '-n', 'default', '-o', 'json']);
+      const found = JSON.parse(text) as PodOrList;
+      const [pod] = 'items' in found ? found.items : [found];
+      return pod?.metadata.annotations?.[podAnnotations.ipAddress]?.split(',')[0];
+    },
+    {
+      what: `an address on the secondary network for ${words.join(' ')} of ${cluster.name}`,
+      timeout: 30_000,
+      interval: 250,
+      signal: cluster.signal,
+    },
+  );
+}
+
+type PodFields = { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } };
+type PodOrList = PodFields | { readonly items: readonly PodFields[] };
+
+/** Whether nginx has logged a request of this address. */
+export async function nginxSaw(cluster: Cluster, address: string): Promise<boolean> {
+  const log = await cluster.kubectl(['logs', '-n', 'default', '-l', 'app=nginx', '--tail=200']);
+  return log.split('\n').some(line => line.startsWith(`${address} `) && line.includes('curl/'));
 }

@@ -1,7 +1,9 @@
 /** Installs Nauti into clusters of the lab as its users would: by its charts and by `kubectl nauti`. */
 import { join } from 'node:path';
 import { componentNamespace, shareNamespace } from '../api/names.ts';
+import { runningTopology } from '../lab/registry.ts';
 import { checkout } from '../lab/tools.ts';
+import { clusterNamed } from '../lab/topology.ts';
 import { until } from '../lab/until.ts';
 import type { Cluster } from './cluster.ts';
 import type { NautiImage } from './image.ts';
@@ -9,6 +11,10 @@ import { kubectlNauti } from './kubectl-nauti.ts';
 
 /** kube-dns's + 1. */
 export const crossdnsAddress = '10.96.0.11';
+/** Of all clusters together on the secondary network, in both families. */
+export const globalCidr = '10.112.0.0/12,fd00:10:110::/44';
+/** The lab's kernel has no module openvswitch, and eth1 is there for the network between the nodes. */
+export const labNetwork = { ovn: { datapath: 'netdev', underlay: 'eth1' } } as const;
 
 export type OnProgress = (ready: number, wanted: number) => void;
 
@@ -17,9 +23,14 @@ export async function installHub(
   hub: Cluster,
   { url, image, onProgress }: { url: string; image: NautiImage; onProgress?: OnProgress },
 ): Promise<void> {
+  const [node] = clusterNamed(await runningTopology(), hub.name).nodes;
   await mendRelease(hub, 'nauti');
-  await installChart(hub, 'nauti', { ...imageValues(image), hub: { hubURL: url } });
-  await hub.rolledOut(componentNamespace, ['nauti-hub'], onProgress);
+  await installChart(hub, 'nauti', {
+    ...imageValues(image),
+    hub: { hubURL: url },
+    tunnel: { cidr: globalCidr, endpoint: node?.address ?? '' },
+  });
+  await hub.rolledOut(componentNamespace, ['nauti-hub', 'nauti-hub-octopus'], onProgress);
   await until(async () => (await hub.tryKubectl(['get', 'peer', 'hub', '-n', shareNamespace])).code === 0, {
     what: 'the hub making its Peer',
     timeout: 60_000,
@@ -37,21 +48,33 @@ export interface JoinOptions {
   readonly onProgress?: OnProgress;
 }
 
-/** Makes a cluster a member, unless it is one, and waits until hub and cluster say so. */
+/** All that the chart of a member runs. */
+const memberWorkloads: readonly string[] = [
+  ...['nauti-syncer', 'nauti-crossdns', 'nauti-ovn-pki', 'nauti-ovn-controller', 'nauti-octopus'],
+  ...['statefulset/nauti-ovn-central', 'daemonset/nauti-ovs', 'daemonset/nauti-nri'],
+];
+
+/**
+ * Makes a cluster a member, unless it is one, and waits until hub and cluster say so, and all nodes give their pods a
+ * second NIC.
+ */
 export async function joinCluster(
   cluster: Cluster,
   { hub, url, image, id = cluster.name, onProgress }: JoinOptions,
 ): Promise<void> {
   await mendRelease(cluster, 'nauti-agent');
+  const { nat } = clusterNamed(await runningTopology(), cluster.name);
+  const isHub = cluster.name === hub.name;
   const isMember = (await hasIdentity(cluster)) && (await isKnown(hub, id));
   const token = isMember ? undefined : await createJoinToken(hub, id);
   await installChart(cluster, 'nauti-agent', {
     ...imageValues(image),
-    cluster: { clusterID: id, hub: cluster.name === hub.name },
+    ...labNetwork,
+    cluster: { clusterID: id, hub: isHub, ispublic: nat === undefined && !isHub },
     hub: { hubURL: url, ...(token !== undefined && { bootstraptoken: token }) },
     crossdns: { clusterIP: crossdnsAddress },
   });
-  await cluster.rolledOut(componentNamespace, ['nauti-syncer', 'nauti-crossdns'], onProgress);
+  await cluster.rolledOut(componentNamespace, memberWorkloads, onProgress);
   await until(() => isAlive(hub, id), {
     what: `${id} becoming a member of the hub`,
     timeout: 60_000,

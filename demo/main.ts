@@ -1,5 +1,6 @@
 /**
- * `npm run demo`: three real clusters on this machine, Nauti in them, and a service of one curled by name from another.
+ * `npm run demo`: three real clusters on this machine whose pods have the same addresses, one of them behind a NAT; Nauti in
+ * them, and a service of one curled by name from another, through a tunnel.
  * Each step does only what is still to be done: an interrupted run goes on where it was.
  */
 import { mkdir } from 'node:fs/promises';
@@ -8,18 +9,32 @@ import { Listr, type ListrTask, type ListrTaskWrapper, PRESET_TIMER } from 'list
 import { serverUrl } from '../lab/control-plane-plan.ts';
 import { checkout } from '../lab/tools.ts';
 import { allNodes, clusterNamed, type Topology } from '../lab/topology.ts';
+import { until } from '../lab/until.ts';
 import { bringUp } from '../lab/up.ts';
 import { bar } from './bar.ts';
 import { Cluster } from './cluster.ts';
-import { curlNginx, deployNginx, exampleUrl, exportNginx, startClient } from './example.ts';
+import {
+  clientPod,
+  curlNginx,
+  deployNginx,
+  exampleUrl,
+  exportNginx,
+  nginxSaw,
+  secondAddress,
+  startClient,
+} from './example.ts';
 import { buildNautiImage, loadNautiImage, type NautiImage } from './image.ts';
 import { forwardClusterDns, installHub, joinCluster } from './install.ts';
 import { Journal } from './journal.ts';
 import { farewell, suggestions } from './next-commands.ts';
+import { directTunnel } from './tunnel.ts';
 
 interface Context {
   image?: NautiImage;
   page?: string;
+  /** Addresses on the secondary network. */
+  nginx?: string;
+  client?: string;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the wrapper's other parameters say how it is drawn, which no step needs.
@@ -36,8 +51,8 @@ const say = (text: string) => void process.stdout.write(`${text}\n`);
 await mkdir(join(checkout, '.lab'), { recursive: true });
 const journal = new Journal(join(checkout, '.lab', 'demo.log'));
 try {
-  say('The lab: three clusters on this machine');
-  const topology = await bringUp({ podNetworks: 'routed', signal: interrupted.signal });
+  say('The lab: three clusters on this machine, with the same pod addresses; cluster2 is behind a NAT');
+  const topology = await bringUp({ podNetworks: 'overlapping', signal: interrupted.signal });
   say('\nNauti in it');
   const context: Context = {};
   await new Listr<Context>(steps(topology), {
@@ -45,7 +60,10 @@ try {
     fallbackRendererOptions: { timer: PRESET_TIMER },
   }).run(context);
   say(`\n${context.page?.trim()}`);
-  say(`\nThat is ${exampleUrl}, nginx of cluster1, from a pod of cluster2.`);
+  say(`\nThat is ${exampleUrl}, from a pod of cluster2.`);
+  say(
+    `nginx of cluster1 is ${context.nginx} there, and has logged the pod's own address, ${context.client}.`,
+  );
   say(`The demo took ${((performance.now() - begin) / 1000).toFixed(1)} s. Try next:\n`);
   for (const { what, commands } of [...suggestions, farewell]) {
     say([`# ${what}`, ...commands].map(line => `  ${line}`).join('\n'));
@@ -80,21 +98,52 @@ function steps(topology: Topology): ListrTask<Context>[] {
     step('helm install nauti, on the hub', (context, progress) =>
       installHub(hub, { url, image: imageOf(context), onProgress: progress.bar }),
     ),
-    ...[first, second].map(member =>
-      step(`Join token, and helm install nauti-agent, in ${member.name}`, (context, progress) =>
-        joinCluster(member, { hub, url, image: imageOf(context), onProgress: progress.bar }),
-      ),
-    ),
+    step('Join token, and helm install nauti-agent, in cluster1 and cluster2', async (context, progress) => {
+      const seen = [first, second].map(() => ({ ready: 0, wanted: 0 }));
+      const join = (member: Cluster, index: number) =>
+        joinCluster(member, {
+          ...{ hub, url, image: imageOf(context) },
+          onProgress: (ready, wanted) => {
+            seen[index] = { ready, wanted };
+            progress.bar(sum(seen.map(one => one.ready)), sum(seen.map(one => one.wanted)));
+          },
+        });
+      await Promise.all([first, second].map(join));
+    }),
     step('CoreDNS of both clusters forwards hyperos.local and clusterset.local', async () => {
       await Promise.all([first, second].map(forwardClusterDns));
     }),
-    step('nginx in cluster1', () => deployNginx(first)),
-    step('ServiceExport of nginx-svc in cluster1', () => exportNginx(first)),
-    step('A pod with curl in cluster2', () => startClient(second)),
-    step(`curl ${exampleUrl} in that pod`, async context => {
+    step(
+      'nginx and its ServiceExport in cluster1, a pod with curl in cluster2',
+      async (context, progress) => {
+        await Promise.all([deployNginx(first).then(() => exportNginx(first)), startClient(second)]);
+        context.nginx = await secondAddress(first, ['-l', 'app=nginx']);
+        context.client = await secondAddress(second, [clientPod]);
+        progress.say(
+          `their addresses on the network of all clusters: ${context.nginx} and ${context.client}`,
+        );
+      },
+    ),
+    step('WireGuard between the clusters, from behind the NAT', async (_, progress) => {
+      const { endpoint, rtt_min_us = 0 } = await directTunnel(hub, 'cluster2', 'cluster1');
+      const trip = (rtt_min_us / 1000).toFixed(1);
+      progress.say(`cluster2 has dialled cluster1 at ${endpoint}; the best round trip took ${trip} ms`);
+    }),
+    step(`curl ${exampleUrl} in that pod`, async (context, progress) => {
       context.page = await curlNginx(second);
+      const { client = '' } = context;
+      await until(() => nginxSaw(first, client), {
+        what: `nginx logging a request of ${client}`,
+        timeout: 10_000,
+        signal: interrupted.signal,
+      });
+      progress.say(`nginx has logged a request of ${client}`);
     }),
   ];
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 function imageOf({ image }: Context): NautiImage {
@@ -114,6 +163,7 @@ function step(
 ): ListrTask<Context> {
   return {
     title,
+    rendererOptions: { persistentOutput: true },
     task: async (context, task: Step) => {
       journal.note(`── ${title}`);
       let last = '';

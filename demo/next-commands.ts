@@ -23,9 +23,11 @@ export const suggestions: readonly Suggestion[] = [
     ],
   },
   {
-    what: 'the same service by a virtual address, as KEP-1645 has it',
+    what: 'the pods have the same addresses in both clusters, and others on the network of all; nginx saw the client',
     commands: [
-      `${lab} kubectl cluster2 exec ${clientPod} -- curl -s ${exampleUrl.replace('hyperos', 'clusterset')}`,
+      `${lab} kubectl cluster1 get pods -o wide`,
+      `${lab} kubectl cluster2 exec ${clientPod} -- ip -4 -brief address`,
+      `${lab} kubectl cluster1 logs deployment/nginx --tail 3`,
     ],
   },
   {
@@ -34,6 +36,10 @@ export const suggestions: readonly Suggestion[] = [
       'PATH=$PWD/.lab/bin:$PATH KUBECONFIG=.lab/hub.kubeconfig kubectl nauti status',
       `${lab} kubectl cluster2 get serviceimports,endpointslices -n default`,
     ],
+  },
+  {
+    what: 'who has a tunnel to whom, for graphviz',
+    commands: ['npm exec -- nauti octopus graph --hub-kubeconfig .lab/hub.kubeconfig'],
   },
   {
     what: 'no export, no name: NXDOMAIN (the next "npm run demo" exports it again)',

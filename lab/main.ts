@@ -39,7 +39,7 @@ program
   .addOption(
     new Option(
       '--pod-networks <mode>',
-      'routed: one flat pod network; overlapping: all clusters use the same pod CIDR, and cluster2 is behind a NAT',
+      'overlapping (the default): all clusters use the same pod CIDR, and cluster2 is behind a NAT; routed: one flat pod network',
     ).choices(podNetworkModes),
   )
   .action(async ({ clusters, podNetworks }) => {

@@ -25,7 +25,7 @@ import {
 export interface UpOptions {
   /** All clusters where not given. Others that run already stay. */
   readonly clusters?: readonly string[];
-  /** `routed` where not given and no lab runs. */
+  /** `overlapping` where not given and no lab runs. */
   readonly podNetworks?: PodNetworks;
   readonly signal?: AbortSignal;
 }
@@ -54,7 +54,7 @@ export async function bringUp(options: UpOptions): Promise<Topology> {
   const { signal } = options;
   if (process.getuid?.() !== 0) throw new Error('Cannot bring up the lab as this must be done by root');
   // Names are checked before anything long begins.
-  describeTopology('routed', options.clusters);
+  describeTopology('overlapping', options.clusters);
   const images = await prepareLab(signal);
   return withLabLock(
     async () => {
@@ -113,7 +113,7 @@ async function decideTopology({
   await checkAddresses();
   // Whatever is left of a lab that died would be in the way.
   await removeLab(state.kind === 'dead' ? state.record : undefined, signal);
-  const topology = describeTopology(podNetworks ?? 'routed', clusters);
+  const topology = describeTopology(podNetworks ?? 'overlapping', clusters);
   await writeRecord(topology, new Date().toISOString());
   return topology;
 }

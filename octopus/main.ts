@@ -8,9 +8,6 @@ import { options } from './options.ts';
 import { OwnNode } from './own-node.ts';
 import { settingsOf } from './settings.ts';
 
-/** The Lease by which the candidates choose the one that carries the tunnels. */
-export const gatewayLease = 'nauti-octopus';
-
 export const octopus = defineComponent({
   name: 'octopus',
   summary: 'WireGuard gateway: carries the secondary network between the clusters',
@@ -58,7 +55,7 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
           lease: {
             client: local,
             namespace: settings.namespace,
-            name: gatewayLease,
+            name: settings.lease,
             identity: settings.identityText,
             leaseDurationMs: settings.leaseDuration,
             renewDeadlineMs: settings.leaseDuration * 0.75,

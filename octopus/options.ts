@@ -56,6 +56,13 @@ export const options = {
     parser: namespaceName,
     default: componentNamespace,
   },
+  lease: {
+    flag: 'lease',
+    placeholder: 'NAME',
+    description: 'Lease by which the candidates choose the one that carries the tunnels',
+    parser: text,
+    default: 'nauti-octopus',
+  },
   keySecret: {
     flag: 'key-secret',
     placeholder: 'NAME',

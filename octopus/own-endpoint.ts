@@ -10,6 +10,7 @@ export interface NodeFacts {
   readonly annotations: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly externalIps: readonly string[];
+  readonly internalIps: readonly string[];
 }
 
 export interface OwnSettings {
@@ -54,8 +55,9 @@ export function isPublicAddress(text: string): boolean {
 }
 
 /**
- * Order of the endpoint: the annotation, the flag, the node's ExternalIP, an address of the underlay device. The last
- * two only where they are public, or somebody says that the gateway is.
+ * Order of the endpoint: the annotation, the flag, the node's ExternalIP, its InternalIP, an address of the underlay
+ * device. The last three only where they are public, or somebody says that the gateway is; the InternalIP is asked
+ * only then. In a pod the underlay device has the pod's own address, which leads nowhere.
  *
  * @param deviceAddresses those of the underlay device.
  */
@@ -71,7 +73,11 @@ export function ownEndpoint(
   if (forcedText !== undefined && forced === undefined) {
     problems.push(refusal(gatewayAnnotations.forceEndpoint, 'host or host:port', forcedText));
   }
-  const found = [...(node?.externalIps ?? []), ...deviceAddresses];
+  const nodeIps = [
+    ...(node?.externalIps ?? []),
+    ...(settings.isPublic === true ? (node?.internalIps ?? []) : []),
+  ];
+  const found = [...nodeIps, ...deviceAddresses];
   const detected = found.find(isPublicAddress) ?? (settings.isPublic === true ? found[0] : undefined);
   const endpoint =
     forced ??

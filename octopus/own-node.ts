@@ -17,12 +17,13 @@ export function viewNode({ metadata, status }: KubeObject): NodeFacts {
     );
   const { addresses } = (status ?? {}) as { addresses?: unknown };
   const list = Array.isArray(addresses) ? (addresses as { type?: unknown; address?: unknown }[]) : [];
+  const ipsOf = (wanted: string) =>
+    list.flatMap(({ type, address }) => (type === wanted && typeof address === 'string' ? [address] : []));
   return {
     annotations: texts(metadata.annotations, annotationNames),
     labels: texts(metadata.labels, [regionLabel]),
-    externalIps: list.flatMap(({ type, address }) =>
-      type === 'ExternalIP' && typeof address === 'string' ? [address] : [],
-    ),
+    externalIps: ipsOf('ExternalIP'),
+    internalIps: ipsOf('InternalIP'),
   };
 }
 

@@ -115,7 +115,8 @@ describe('ownEndpoint', () => {
     annotations: Record<string, string>,
     externalIps: string[] = [],
     labels: Record<string, string> = {},
-  ): NodeFacts => ({ annotations, labels, externalIps });
+    internalIps: string[] = ['10.0.0.7'],
+  ): NodeFacts => ({ annotations, labels, externalIps, internalIps });
   const flag = { host: 'flag.example.com', port: 4 };
   const device = ['203.0.113.9'];
   const cases: readonly (readonly [
@@ -150,10 +151,34 @@ describe('ownEndpoint', () => {
     [
       'unless somebody says that it is public',
       { isPublic: true },
-      node({}),
+      node({}, [], {}, []),
       ['192.168.1.5'],
       '192.168.1.5:31820',
       true,
+    ],
+    [
+      "before that the node's InternalIP, as the device of a pod leads nowhere",
+      { isPublic: true },
+      node({}),
+      ['192.168.1.5'],
+      '10.0.0.7:31820',
+      true,
+    ],
+    [
+      "the node's ExternalIP before both",
+      { isPublic: true },
+      node({}, ['10.9.9.9']),
+      ['192.168.1.5'],
+      '10.9.9.9:31820',
+      true,
+    ],
+    [
+      'an InternalIP is not asked where nobody says so, also if it looks public',
+      {},
+      node({}, [], {}, ['203.0.113.1']),
+      [],
+      undefined,
+      false,
     ],
     [
       'a public address of one that is not public',
@@ -230,11 +255,13 @@ describe('ownEndpoint', () => {
       annotations: { 'nauti.io/location': 'eu' },
       labels: { 'topology.kubernetes.io/region': 'r' },
       externalIps: ['203.0.113.1'],
+      internalIps: ['10.0.0.1'],
     });
     expect(viewNode({ metadata: {}, status: { addresses: 'x' } })).to.deep.equal({
       annotations: {},
       labels: {},
       externalIps: [],
+      internalIps: [],
     });
   });
 });

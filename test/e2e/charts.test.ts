@@ -9,7 +9,7 @@ import { installHub, joinCluster } from '../../demo/install.ts';
 import { Journal } from '../../demo/journal.ts';
 import { kubectlNauti } from '../../demo/kubectl-nauti.ts';
 import { serverUrl } from '../../lab/control-plane-plan.ts';
-import { clusters } from '../../lab/lab.ts';
+import { runningTopology } from '../../lab/registry.ts';
 import { checkout } from '../../lab/tools.ts';
 import { clusterNamed } from '../../lab/topology.ts';
 import { until } from '../../lab/until.ts';
@@ -33,7 +33,7 @@ describe('the charts on real clusters', function () {
     journal = new Journal(join(directory, 'log'));
     const cluster = (name: string) => new Cluster(name, journal, stop.signal);
     [hub, first, second] = [cluster('hub'), cluster('cluster1'), cluster('cluster2')];
-    url = serverUrl(clusterNamed({ podNetworks: 'routed', clusters: await clusters() }, 'hub'));
+    url = serverUrl(clusterNamed(await runningTopology(), 'hub'));
     image = await installedImage(first);
     await exportNginx(first);
   });

@@ -9,8 +9,10 @@ import { checkout } from '../../lab/tools.ts';
 /** What must be in the output of a command, where there is more to say than that it ends well. */
 const expected: readonly (readonly [RegExp, RegExp])[] = [
   [/curl/, /Welcome to nginx!/],
-  [/dig \+noall/, /(.*IN\s+A\s+10\.241\..*\n){3}/],
+  [/dig \+noall/, /(.*IN\s+A\s+10\.11\d\..*\n){3}/],
   [/nauti status/, /^cluster2 +alive/m],
+  [/octopus graph/, /"cluster2" -> "cluster1"/],
+  [/logs deployment.nginx/, /^10\.11\d\..* curl/m],
   [/dig nginx/, /status: NXDOMAIN/],
 ];
 

@@ -54,18 +54,32 @@ export async function scale({ cluster, namespace, name }: Service, replicas: num
   await kubectl(cluster, ['scale', '-n', namespace, `deployment/${name}`, `--replicas=${replicas}`]);
 }
 
-/** The addresses of the pods that the Service's own cluster takes as ready, sorted. */
+/** The secondary IPv4 addresses of the pods that the Service's own cluster takes as ready, sorted. */
 export async function readyAddresses({ cluster, namespace, name }: Service): Promise<string[]> {
-  const list = (await readJson(cluster, [
-    'endpointslices',
-    '-n',
-    namespace,
-    '-l',
-    `kubernetes.io/service-name=${name}`,
-  ])) as { items: { endpoints?: { addresses: string[]; conditions: { ready?: boolean } }[] | null }[] };
-  return list.items
+  const selector = ['-n', namespace, '-l', `kubernetes.io/service-name=${name}`];
+  const [slices, pods] = (await Promise.all([
+    readJson(cluster, ['endpointslices', ...selector]),
+    readJson(cluster, ['pods', '-n', namespace]),
+  ])) as [{ items: SliceFields[] }, { items: PodFields[] }];
+  const addresses = new Map(
+    pods.items.map(({ metadata }) => [
+      metadata.name,
+      metadata.annotations?.['nauti.io/ip_address']?.split(',').find(address => !address.includes(':')),
+    ]),
+  );
+  return slices.items
     .flatMap(slice => slice.endpoints ?? [])
     .filter(endpoint => endpoint.conditions.ready !== false)
-    .flatMap(endpoint => endpoint.addresses)
+    .flatMap(endpoint => addresses.get(endpoint.targetRef?.name ?? '') ?? [])
     .sort();
+}
+
+interface SliceFields {
+  readonly endpoints?:
+    | { readonly conditions: { readonly ready?: boolean }; readonly targetRef?: { readonly name: string } }[]
+    | null;
+}
+
+interface PodFields {
+  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
 }

@@ -35,7 +35,7 @@ const others: Readonly<Record<Chart, Values>> = {
     'tunnel.clusterPrefix': 20,
     'tunnel.clusterPrefix6': 80,
     'tunnel.endpoint': '198.51.100.10',
-    'octopus.enabled': true,
+    'octopus.enabled': false,
     'octopus.wireguard': 'wireguard-go',
     'octopus.keyRotation': '1h',
     'octopus.resources': { limits: { cpu: 2 } },
@@ -71,7 +71,7 @@ const others: Readonly<Record<Chart, Values>> = {
     'cluster.kubeovn': true,
     'hub.hubURL': 'https://[2001:db8::1]:6443',
     'hub.bootstraptoken': 'b3RoZXI',
-    addresses: 'secondary',
+    addresses: 'pod',
     'tunnel.cidr': '10.113.0.0/16',
     'tunnel.globalcidr': '10.112.0.0/12',
     'tunnel.endpoint': '198.51.100.20',
@@ -104,7 +104,7 @@ const others: Readonly<Record<Chart, Values>> = {
     'syncer.nodeSelector': { role: 'infra' },
     'syncer.tolerations': [{ operator: 'Exists' }],
     'syncer.affinity': { podAffinity: {} },
-    'secondaryNetwork.enabled': true,
+    'secondaryNetwork.enabled': false,
     'ovn.datapath': 'netdev',
     'ovn.underlay': 'eth1',
     'ovn.kubeovn.northbound': 'ssl:ovn-nb.kube-system.svc:6641',
@@ -160,35 +160,21 @@ const others: Readonly<Record<Chart, Values>> = {
   },
 };
 
-const secondary: Values = { 'secondaryNetwork.enabled': true };
-
 /** Other values without which one has no effect. */
 const needed: Readonly<Record<Chart, Readonly<Record<string, Values>>>> = {
   nauti: {
     'networkPolicy.metricsFrom': { 'networkPolicy.enabled': true },
-    ...under('octopus', { 'octopus.enabled': true }),
-    ...under('service', { 'octopus.enabled': true }),
-    'tunnel.endpoint': { 'octopus.enabled': true },
   },
   'nauti-agent': {
     'networkPolicy.metricsFrom': { 'networkPolicy.enabled': true },
     'cluster.sharenamespace': { 'cluster.hub': true },
     'crossdns.dashboard.labels': { 'crossdns.dashboard.enabled': true },
-    'cluster.kubeovn': secondary,
-    'tunnel.globalcidr': { ...secondary, 'tunnel.cidr': '10.113.0.0/16' },
-    'ovn.datapath': { ...secondary, 'ovn.underlay': 'eth1' },
-    'ovn.underlay': secondary,
-    ...under('ovn.kubeovn', { ...secondary, 'cluster.kubeovn': true }),
-    ...under('ovnCentral', { ...secondary, 'ovnCentral.storage.kind': 'claim' }),
-    'ovnCentral.storage.kind': secondary,
-    ...under('ovs', secondary),
-    ...under('ovnController', secondary),
-    ...under('ovnPki', secondary),
-    ...under('nri', secondary),
-    ...under('octopus', secondary),
-    ...under('service', secondary),
-    'tunnel.endpoint': secondary,
-    'cluster.ispublic': secondary,
+    'secondaryNetwork.enabled': { addresses: 'pod' },
+    'tunnel.globalcidr': { 'tunnel.cidr': '10.113.0.0/16' },
+    'ovn.datapath': { 'ovn.underlay': 'eth1' },
+    ...under('ovn.kubeovn', { 'cluster.kubeovn': true }),
+    ...under('ovnCentral', { 'ovnCentral.storage.kind': 'claim' }),
+    'ovnCentral.storage.kind': {},
   },
 };
 

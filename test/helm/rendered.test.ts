@@ -61,14 +61,21 @@ function containersOf({ initContainers = [], containers }: PodSpec): readonly Co
 const workloads = ['Deployment', 'StatefulSet', 'DaemonSet', 'Job'];
 const secondary: Values = {
   ...required['nauti-agent'],
-  'secondaryNetwork.enabled': true,
   'ovn.datapath': 'netdev',
   'ovn.underlay': 'eth1',
 };
 
+/** For clusters whose pods reach each other without a secondary network. */
+const namesOnly: Values = {
+  ...required['nauti-agent'],
+  addresses: 'pod',
+  'secondaryNetwork.enabled': false,
+};
+
 const cases: readonly (readonly [what: string, chart: Chart, values: Values])[] = [
   ...charts.map(chart => [`the chart ${chart}`, chart, required[chart]] as const),
-  ['the chart nauti-agent with the secondary network', 'nauti-agent', secondary],
+  ['the chart nauti-agent without the secondary network', 'nauti-agent', namesOnly],
+  ['the chart nauti-agent with OVN in user space', 'nauti-agent', secondary],
   [
     'the chart nauti-agent with the secondary network on Kube-OVN',
     'nauti-agent',
@@ -109,7 +116,7 @@ for (const [what, chart, values] of cases) {
     it('runs nothing as root, with a capability, or on a root file system that can be written', () => {
       expect(podsOf(objects)).to.not.deep.equal([]);
       for (const { owner, pod } of podsOf(objects)) {
-        if (owner === 'Deployment nauti-octopus') continue; // Its own test stands below.
+        if (/^Deployment nauti-(hub-)?octopus$/.test(owner)) continue; // Its own test stands below.
         expect(pod.securityContext, owner).to.deep.include({ runAsNonRoot: true, runAsUser: 65532 });
         expect(pod.securityContext.seccompProfile, owner).to.deep.equal({ type: 'RuntimeDefault' });
         expect(pod.enableServiceLinks, owner).to.equal(false);
@@ -188,13 +195,13 @@ for (const [what, chart, values] of cases) {
 describe('the gateway of both charts', function () {
   this.timeout(60_000);
 
-  for (const [chart, values] of [
-    ['nauti', { 'octopus.enabled': true }],
-    ['nauti-agent', { ...required['nauti-agent'], 'secondaryNetwork.enabled': true }],
+  for (const [chart, name] of [
+    ['nauti', 'nauti-hub-octopus'],
+    ['nauti-agent', 'nauti-octopus'],
   ] as const) {
     it(`is one pod of ${chart} that may change its own network, and nothing else`, async () => {
-      const objects = await render(chart, { values });
-      const gateway = podsOf(objects).find(({ owner }) => owner === 'Deployment nauti-octopus');
+      const objects = await render(chart);
+      const gateway = podsOf(objects).find(({ owner }) => owner === `Deployment ${name}`);
       const [octopus] = gateway?.pod.containers ?? [];
       expect(octopus?.securityContext).to.deep.equal({
         allowPrivilegeEscalation: false,
@@ -202,10 +209,16 @@ describe('the gateway of both charts', function () {
         capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
       });
       expect(gateway?.pod).to.not.have.any.keys('hostNetwork', 'hostPID');
-      const service = objects.find(
-        ({ kind, metadata }) => kind === 'Service' && metadata.name === 'nauti-octopus',
-      );
+      const service = objects.find(({ kind, metadata }) => kind === 'Service' && metadata.name === name);
       expect(service?.spec).to.deep.include({ type: 'NodePort', externalTrafficPolicy: 'Local' });
+    });
+
+    it(`may touch nothing of the API of ${chart} but its own lease, keys and identity by name`, async () => {
+      const namesOf = (resource: string, rules: readonly Rule[]) =>
+        rules.filter(({ resources }) => resources.includes(resource)).flatMap(rule => rule.resourceNames);
+      const rules = rulesOf(await render(chart), 'Role', name);
+      expect(namesOf('leases', rules)).to.deep.equal([name]);
+      expect(namesOf('secrets', rules)).to.deep.equal([`${name}-key`, 'nauti-hub-identity']);
     });
   }
 });
@@ -220,15 +233,17 @@ describe('OVN by the chart nauti-agent', function () {
     objects = await render('nauti-agent', { values: secondary });
   });
 
-  it('is not there by default, and on Kube-OVN only what gives addresses and NICs is', async () => {
-    const ours = /ovn|ovs|nri|pod-addresses/;
-    expect(names(await render('nauti-agent')).filter(name => ours.test(name))).to.deep.equal([]);
+  it('is not there where pods need no second address, and on Kube-OVN only what gives addresses and NICs is', async () => {
+    const ours = /ovn|ovs|nri|pod-addresses|octopus/;
+    const without = await render('nauti-agent', { values: namesOnly });
+    expect(names(without).filter(name => ours.test(name))).to.deep.equal([]);
     const values = { ...secondary, 'cluster.kubeovn': true };
     const running = (await render('nauti-agent', { values })).filter(({ kind }) =>
       workloads.includes(kind ?? ''),
     );
     expect(names(running).filter(name => ours.test(name))).to.have.members([
       'Deployment nauti-ovn-controller',
+      'Deployment nauti-octopus',
       'DaemonSet nauti-nri',
     ]);
     expect(names(objects)).to.include.members([

@@ -185,43 +185,39 @@ describe('lab', function () {
     await labMust('status');
   });
 
-  it('brings up overlapping pod networks: same addresses, no way between them, but to the hub', async () => {
-    expect((await lab('up', '--pod-networks', 'overlapping')).stderr).to.contain('current value is routed');
-    await labMust('down');
-    await labMust('up', '--pod-networks', 'overlapping');
-    for (const cluster of ['cluster1', 'cluster2']) {
-      const onFirst = JSON.stringify({ spec: { nodeName: `${cluster}-node1` } });
-      await labMust('kubectl', cluster, 'run', 'web', '--image=nauti-lab/nginx:1', `--overrides=${onFirst}`);
-      await labMust('kubectl', cluster, 'run', 'box', '--image=nauti-lab/toolbox:1');
-      await labMust(
-        'kubectl',
-        cluster,
-        'wait',
-        '--for=condition=Ready',
-        'pod/web',
-        'pod/box',
-        '--timeout=60s',
-      );
-    }
+  /** nginx on the first node of a cluster, and a pod with curl. */
+  async function runPods(cluster: string): Promise<void> {
+    const onFirst = JSON.stringify({ spec: { nodeName: `${cluster}-node1` } });
+    await labMust('kubectl', cluster, 'run', 'web', '--image=nauti-lab/nginx:1', `--overrides=${onFirst}`);
+    await labMust('kubectl', cluster, 'run', 'box', '--image=nauti-lab/toolbox:1');
+    const ready = ['--for=condition=Ready', 'pod/web', 'pod/box', '--timeout=60s'];
+    await labMust('kubectl', cluster, 'wait', ...ready);
+  }
+
+  const fetch = (cluster: string, url: string) =>
+    lab('kubectl', cluster, 'exec', 'box', '--', 'curl', '-skm', '2', url);
+
+  it('has overlapping pod networks: same addresses, no way between them, but to the hub', async () => {
+    for (const cluster of ['cluster1', 'cluster2']) await runPods(cluster);
     const [first, second] = [await podAddress('cluster1', 'web'), await podAddress('cluster2', 'web')];
     expect([first, second].every(address => address.startsWith('10.244.0.'))).to.equal(true);
-    const fetch = (cluster: string, url: string) =>
-      lab('kubectl', cluster, 'exec', 'box', '--', 'curl', '-skm', '2', url);
     expect((await fetch('cluster1', `http://${first}`)).stdout).to.contain('Welcome to nginx');
-    const otherNode = await labMust(
-      'kubectl',
-      'cluster1',
-      'run',
-      'far',
-      '--image=nauti-lab/nginx:1',
-      '--overrides',
-      JSON.stringify({ spec: { nodeName: 'cluster1-node2' } }),
-    );
-    expect(otherNode).to.contain('created');
+    const onSecond = JSON.stringify({ spec: { nodeName: 'cluster1-node2' } });
+    await labMust('kubectl', 'cluster1', 'run', 'far', '--image=nauti-lab/nginx:1', '--overrides', onSecond);
     await labMust('kubectl', 'cluster1', 'wait', '--for=condition=Ready', 'pod/far', '--timeout=60s');
     const far = await podAddress('cluster1', 'far');
     expect((await fetch('cluster2', `http://${far}`)).code).not.to.equal(0);
     expect((await fetch('cluster2', 'https://198.51.100.10:6443/version')).stdout).to.contain('gitVersion');
+  });
+
+  it('brings up one flat pod network instead, where all pods reach all pods', async () => {
+    expect((await lab('up', '--pod-networks', 'routed')).stderr).to.contain('current value is overlapping');
+    await labMust('down');
+    await labMust('up', '--pod-networks', 'routed');
+    for (const cluster of ['cluster1', 'cluster2']) await runPods(cluster);
+    const address = await podAddress('cluster1', 'web');
+    expect(address).to.match(/^10\.241\.0\./);
+    expect((await fetch('cluster2', `http://${address}`)).stdout).to.contain('Welcome to nginx');
   });
 
   it('is left up in its usual form', async () => {

@@ -5,7 +5,8 @@ Templates that speak of one component take (dict "root" $ "component" "<name>"),
 "settings": these values themselves, for pods that are not spread over nodes;
 "capabilities": those that its container has;
 "asRoot": the pod is a node's own agent, whose containers drop what they do not need of root's rights;
-"hook": the hook of Helm that its objects belong to.
+"hook": the hook of Helm that its objects belong to;
+"program": what its container runs, the component's own name where not given.
 */}}
 
 {{/* Name of all objects of a component. Fixed, not made from the release's name: a cluster has one of each. */}}
@@ -127,7 +128,7 @@ topologySpreadConstraints:
 {{- $values := .settings | default (get .root.Values (.values | default .component)) -}}
 image: {{ include "nauti.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-args: [{{ .component }}]
+args: [{{ .program | default .component }}]
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -224,14 +225,15 @@ subjects:
 
 {{/*
 The objects of a component's own manifests ("files", a pattern; "except": file name to leave out), byte for byte but for
-the release's namespace and ServiceAccount.
+the release's namespace and ServiceAccount, and, where "rename" is given, that name, which becomes the component's.
 */}}
 {{- define "nauti.ownManifests" -}}
 {{- $context := . }}
 {{- $root := .root }}
 {{- $account := printf "nauti-system:%s" (include "nauti.name" .) }}
+{{- $own := .rename | default (include "nauti.name" .) }}
 {{- range $path, $_ := $root.Files.Glob .files }}
-{{- $text := $root.Files.Get $path | replace $account (printf "%s:%s" $root.Release.Namespace (include "nauti.serviceAccount" $context)) | replace "nauti-system" $root.Release.Namespace | replace "syncer-operator" $root.Values.cluster.sharenamespace }}
+{{- $text := $root.Files.Get $path | replace $own (include "nauti.name" $context) | replace $account (printf "%s:%s" $root.Release.Namespace (include "nauti.serviceAccount" $context)) | replace "nauti-system" $root.Release.Namespace | replace "syncer-operator" $root.Values.cluster.sharenamespace }}
 {{- range regexSplit "(?m)^---$" $text -1 }}
 {{- $object := fromYaml . }}
 {{- if not (has $object.metadata.name ($context.except | default list)) }}

@@ -1,10 +1,16 @@
 {{/*
 The gateway of the tunnels, in a member cluster and on the hub. This file is the same in both charts.
+The templates take (dict "root" $ "isHub" …).
 */}}
+
+{{/* What the other templates take. The hub's gateway has a name of its own: a cluster may be the hub and a member. */}}
+{{- define "nauti.octopusComponent" -}}
+{{- toJson (dict "component" (.isHub | ternary "hub-octopus" "octopus") "program" "octopus" "values" "octopus" "capabilities" (list "NET_ADMIN") "asRoot" true) -}}
+{{- end }}
 
 {{/* The only pod of its kind that carries tunnels: its Service must send to no other, and its address is one. */}}
 {{- define "nauti.octopusDeployment" -}}
-{{- $octopus := dict "root" .root "component" "octopus" "capabilities" (list "NET_ADMIN") "asRoot" true -}}
+{{- $octopus := merge (dict "root" .root) (include "nauti.octopusComponent" . | fromJson) -}}
 {{- $values := .root.Values -}}
 apiVersion: apps/v1
 kind: Deployment
@@ -83,6 +89,10 @@ spec:
             - name: NAUTI_ENDPOINT_PORT
               value: {{ $values.service.port | quote }}
             {{- end }}
+            - name: NAUTI_LEASE
+              value: {{ include "nauti.name" $octopus }}
+            - name: NAUTI_KEY_SECRET
+              value: {{ include "nauti.name" $octopus }}-key
             - name: NAUTI_LISTEN_PORT
               value: {{ $values.service.targetPort | quote }}
             - name: NAUTI_WIREGUARD
@@ -109,7 +119,7 @@ spec:
 {{- end }}
 
 {{- define "nauti.octopusService" -}}
-{{- $octopus := dict "root" .root "component" "octopus" -}}
+{{- $octopus := merge (dict "root" .root) (include "nauti.octopusComponent" . | fromJson) -}}
 {{- $service := .root.Values.service -}}
 apiVersion: v1
 kind: Service
@@ -138,12 +148,12 @@ spec:
 
 {{/* Made empty: the gateway may then be allowed them by name, and uninstalling deletes them. */}}
 {{- define "nauti.octopusState" -}}
-{{- $octopus := dict "root" .root "component" "octopus" -}}
+{{- $octopus := merge (dict "root" .root) (include "nauti.octopusComponent" . | fromJson) -}}
 apiVersion: v1
 kind: Secret
 metadata:
   # The keys of the tunnels, kept over restarts and upgrades.
-  name: nauti-octopus-key
+  name: {{ include "nauti.name" $octopus }}-key
   namespace: {{ .root.Release.Namespace }}
   labels:
     {{- include "nauti.labels" $octopus | nindent 4 }}
@@ -160,14 +170,14 @@ metadata:
 {{- end }}
 
 {{- define "nauti.octopusPermissions" -}}
-{{- $octopus := dict "root" .root "component" "octopus" -}}
+{{- $octopus := merge (dict "root" .root) (include "nauti.octopusComponent" . | fromJson) -}}
 {{ include "nauti.serviceAccountObject" $octopus }}
-{{ include "nauti.ownManifests" (merge (dict "files" "files/octopus/*.yaml") $octopus) }}
+{{ include "nauti.ownManifests" (merge (dict "files" "files/octopus/*.yaml" "rename" "nauti-octopus") $octopus) }}
 {{- end }}
 
 {{/* Tunnels come from anywhere; metrics are for who may read them. */}}
 {{- define "nauti.octopusPolicies" -}}
-{{- $octopus := dict "root" .root "component" "octopus" -}}
+{{- $octopus := merge (dict "root" .root) (include "nauti.octopusComponent" . | fromJson) -}}
 {{ include "nauti.disruptionBudget" $octopus }}
 {{- if .root.Values.networkPolicy.enabled }}
 ---
