@@ -44,6 +44,13 @@ describe('an allocation', () => {
     const { 'nauti.io/routes': _, ...gateway } = good;
     const reading = readAllocation(gateway);
     expect(reading.kind === 'allocated' && reading.allocation.routes).to.deep.equal([]);
+    const elective = reading.kind === 'allocated' ? reading.allocation.elective : [];
+    expect(elective.map(({ address, prefix }) => `${formatAddress(address)}/${prefix}`)).to.deep.equal([
+      '10.113.0.1/16',
+      'fd00:10:113::1/64',
+    ]);
+    const ordinary = readAllocation(good);
+    expect(ordinary.kind === 'allocated' && ordinary.allocation.elective).to.deep.equal([]);
   });
 
   const refused: readonly [string, string][] = [

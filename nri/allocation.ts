@@ -8,6 +8,8 @@ export interface Allocation {
   /** One of each family at most. */
   readonly addresses: readonly { readonly address: Address; readonly prefix: number }[];
   readonly routes: readonly { readonly destination: Cidr; readonly gateway: Address }[];
+  /** Of a gateway: the addresses that it sets itself for as long as it carries the tunnels. */
+  readonly elective: readonly { readonly address: Address; readonly prefix: number }[];
 }
 
 export type AllocationReading =
@@ -53,17 +55,22 @@ function read(annotations: Readonly<Record<string, string>>): Allocation {
   const macText = value(podAnnotations.macAddress);
   const mac = parseMac(macText) ?? refuse(podAnnotations.macAddress, 'a unicast MAC address', macText);
   const cidrs = listOf(podAnnotations.cidr, 'CIDRs', parseCidr);
-  const addresses = listOf(podAnnotations.ipAddress, 'IP addresses', parseAddress).map(address => {
-    const cidr = cidrs.find(candidate => cidrHas(candidate, address));
-    if (cidr === undefined) {
-      return refuse(podAnnotations.ipAddress, `in ${cidrs.map(formatCidr).join()}`, formatAddress(address));
-    }
-    return { address, prefix: cidr.prefix };
-  });
+  const inCidr = (name: string) =>
+    listOf(name, 'IP addresses', parseAddress).map(address => {
+      const cidr = cidrs.find(candidate => cidrHas(candidate, address));
+      return cidr === undefined
+        ? refuse(name, `in ${cidrs.map(formatCidr).join()}`, formatAddress(address))
+        : { address, prefix: cidr.prefix };
+    });
+  const addresses = inCidr(podAnnotations.ipAddress);
   if (new Set(addresses.map(({ address }) => address.family)).size !== addresses.length) {
     refuse(podAnnotations.ipAddress, 'one address of each family at most', value(podAnnotations.ipAddress));
   }
-  return { mac, addresses, routes: readRoutes(annotations[podAnnotations.routes], cidrs) };
+  // Only a gateway has no routes.
+  const isGateway = annotations[podAnnotations.routes] === undefined;
+  const elective =
+    isGateway && annotations[podAnnotations.gateway] !== undefined ? inCidr(podAnnotations.gateway) : [];
+  return { mac, addresses, elective, routes: readRoutes(annotations[podAnnotations.routes], cidrs) };
 }
 
 /** `[{"dst":"10.112.0.0/12","gw":"10.113.0.1"}]`; absent on the gateway. */

@@ -8,6 +8,8 @@ import { defineComponent } from '../process/component.ts';
 import { Announcer } from './announcer.ts';
 import { removeGatewayTaint } from './gateway-taint.ts';
 import { NicKeeper } from './nic-keeper.ts';
+import { NodeDeviceKeeper } from './node-device-keeper.ts';
+import { NodeNetwork } from './node-network.ts';
 import { NodeSwitch } from './node-switch.ts';
 import { NodeUnderlay } from './node-underlay.ts';
 import { options } from './options.ts';
@@ -60,6 +62,9 @@ Example, beside a containerd and an Open vSwitch of the machine:
       registry: metrics,
       runtime: () => link,
     });
+    const network = new NodeNetwork();
+    const shared = { client, nodeSwitch, underlay, log, registry: metrics };
+    const nodeDevice = new NodeDeviceKeeper({ ...given, ...shared, network });
     const link: RuntimeLink = new RuntimeLink({
       ...given,
       criSockets: given.criSocket,
@@ -81,6 +86,7 @@ Example, beside a containerd and an Open vSwitch of the machine:
     const parts = [
       cache.run(until),
       keeper.run(until),
+      nodeDevice.run(until),
       (async () => {
         // Both are asked for before pods are: what is not known would look like what is not there. Neither is waited
         // for without end: pods start also while OVS or the API server is away.

@@ -26,6 +26,8 @@ export interface NicPlan {
   /** `10.113.0.5/16` */
   readonly addresses: readonly string[];
   readonly routes: readonly RoutePlan[];
+  /** Addresses that a gateway sets itself: they stay where they are. */
+  readonly elective?: readonly string[];
   readonly ownChecksums: boolean;
 }
 
@@ -37,10 +39,13 @@ export interface RoutePlan {
 }
 
 export function planNic(allocation: Allocation, underlay: Underlay): NicPlan {
+  const textsOf = (list: Allocation['addresses']) =>
+    list.map(({ address, prefix }) => `${formatAddress(address)}/${prefix}`);
   return {
     mac: allocation.mac,
     mtu: underlay.mtu,
-    addresses: allocation.addresses.map(({ address, prefix }) => `${formatAddress(address)}/${prefix}`),
+    addresses: textsOf(allocation.addresses),
+    ...(allocation.elective.length > 0 && { elective: textsOf(allocation.elective) }),
     routes: allocation.routes.map(({ destination, gateway }) => ({
       destination: destinationOf(destination),
       gateway: formatAddress(gateway),

@@ -87,6 +87,14 @@ describe('the repair of a NIC', () => {
     ]);
   });
 
+  it('leaves the address alone that a gateway has taken, and does not set it', () => {
+    const gateway = { ...plan, routes: [], elective: ['10.113.0.1/16'] };
+    for (const taken of [[], gateway.elective]) {
+      const links = [{ ...inPod, addresses: [...plan.addresses, ...taken] }];
+      expect(repairNic(gateway, { ...healthyPod, links }).lines).to.deep.equal([]);
+    }
+  });
+
   it('of everything is what a new NIC gets', () => {
     const bare = { ...healthyPod, links: [{ ...inPod, isUp: false, addresses: [] }], routes: [] };
     expect(repairNic(plan, bare).lines).to.deep.equal(setUpLines(plan));

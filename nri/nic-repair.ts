@@ -1,7 +1,7 @@
 import { type NicPlan, podDevice, type RoutePlan } from './nic-plan.ts';
 import type { ObservedNamespace } from './observed-nic.ts';
 
-/** What is to be done in a pod that has a device, until its NIC is as planned. */
+/** What is to be done where a device is, until it is as planned. */
 export interface NicRepair {
   /** For `ip -batch`; none where nothing differs. */
   readonly lines: readonly string[];
@@ -13,8 +13,8 @@ export interface NicRepair {
 export function setUpLines(plan: NicPlan): string[] {
   return [
     `link set dev ${podDevice} up`,
-    ...plan.addresses.map(addAddress),
-    ...plan.routes.map(replaceRoute),
+    ...plan.addresses.map(address => addAddress(address, podDevice)),
+    ...plan.routes.map(route => replaceRoute(route, podDevice)),
   ];
 }
 
@@ -22,36 +22,37 @@ export function setUpLines(plan: NicPlan): string[] {
  * The difference between a NIC and its plan. A healthy one gives no lines, so that no packet is lost.
  *
  * What is too much goes first: a second address of a network would go with the first. Addresses come before routes, which
- * need them. Routes of others in the pod stay.
+ * need them. Routes of others stay.
  */
-export function repairNic(plan: NicPlan, observed: ObservedNamespace): NicRepair {
-  const link = observed.links.find(({ name }) => name === podDevice);
-  if (link === undefined) throw new Error(`Cannot repair ${podDevice} as it must be there`);
+export function repairNic(plan: NicPlan, observed: ObservedNamespace, name: string = podDevice): NicRepair {
+  const link = observed.links.find(one => one.name === name);
+  if (link === undefined) throw new Error(`Cannot repair ${name} as it must be there`);
   const lines: string[] = [];
-  if (link.mac !== plan.mac) lines.push(`link set dev ${podDevice} address ${plan.mac}`);
-  if (link.mtu !== plan.mtu) lines.push(`link set dev ${podDevice} mtu ${plan.mtu}`);
-  if (!link.isUp) lines.push(`link set dev ${podDevice} up`);
-  const tooMuch = link.addresses.filter(address => !plan.addresses.includes(address));
-  for (const address of tooMuch) lines.push(`address del ${address} dev ${podDevice}`);
+  if (link.mac !== plan.mac) lines.push(`link set dev ${name} address ${plan.mac}`);
+  if (link.mtu !== plan.mtu) lines.push(`link set dev ${name} mtu ${plan.mtu}`);
+  if (!link.isUp) lines.push(`link set dev ${name} up`);
+  const kept = [...plan.addresses, ...(plan.elective ?? [])];
+  const tooMuch = link.addresses.filter(address => !kept.includes(address));
+  for (const address of tooMuch) lines.push(`address del ${address} dev ${name}`);
   for (const address of plan.addresses)
-    if (!link.addresses.includes(address)) lines.push(addAddress(address));
-  const routes = observed.routes.filter(({ device }) => device === podDevice);
+    if (!link.addresses.includes(address)) lines.push(addAddress(address, name));
+  const routes = observed.routes.filter(({ device }) => device === name);
   for (const route of plan.routes) {
     const found = routes.some(
       ({ destination, gateway, mtu }) =>
         destination === route.destination && gateway === route.gateway && mtu === route.mtu,
     );
     // Routes go with the last address of their network, and with the device when it is down.
-    if (!found || tooMuch.length > 0 || !link.isUp) lines.push(replaceRoute(route));
+    if (!found || tooMuch.length > 0 || !link.isUp) lines.push(replaceRoute(route, name));
   }
   return { lines, checksums: plan.ownChecksums && observed.leavesChecksums !== false };
 }
 
 /** `nodad`: OVN answers for an address only at the port that it belongs to. */
-function addAddress(address: string): string {
-  return `address add ${address} dev ${podDevice}${address.includes(':') ? ' nodad' : ''}`;
+function addAddress(address: string, device: string): string {
+  return `address add ${address} dev ${device}${address.includes(':') ? ' nodad' : ''}`;
 }
 
-function replaceRoute({ destination, gateway, mtu }: RoutePlan): string {
-  return `route replace ${destination} via ${gateway} dev ${podDevice} mtu ${mtu}`;
+function replaceRoute({ destination, gateway, mtu }: RoutePlan, device: string): string {
+  return `route replace ${destination} via ${gateway} dev ${device} mtu ${mtu}`;
 }

@@ -18,7 +18,7 @@ const request = {
   Bridge: { columns: ['name', 'ports', 'datapath_type'] },
   Port: { columns: ['name', 'interfaces'] },
   Interface: {
-    columns: ['name', 'external_ids', 'ofport', 'error', 'ifindex'],
+    columns: ['name', 'external_ids', 'ofport', 'error', 'ifindex', 'type', 'mac', 'mtu_request'],
     indexes: { byName: (row: { readonly name: string }) => [row.name] },
   },
 } as const;
@@ -37,6 +37,28 @@ export interface SwitchPort {
   readonly isDead: boolean;
   /** OVN's flows for it are in place. */
   readonly isInstalled: boolean;
+}
+
+/** An interface of the switch under a name that is not a pod's. */
+export interface NodePort {
+  readonly name: string;
+  /** Whether this component made it. */
+  readonly isOurs: boolean;
+  readonly externalIds: ReadonlyMap<string, string>;
+  readonly mac: string | undefined;
+  readonly mtu: number | undefined;
+  /** Whether the switch has looked at it. */
+  readonly isSeen: boolean;
+  /** The switch could not make the device, or has lost it. */
+  readonly isDead: boolean;
+}
+
+/** An internal port as it should be: a device of the node that the switch itself makes. */
+export interface WantedNodePort {
+  readonly name: string;
+  readonly externalIds: Readonly<Record<string, string>>;
+  readonly mac: string;
+  readonly mtu: number;
 }
 
 /** external_ids of a pod's interface: the contract's, and the two by which we tell pods of one name apart. */
@@ -115,6 +137,21 @@ export class NodeSwitch implements AsyncDisposable {
     return [...this.ports()].filter(port => port.sandboxId === sandboxId);
   }
 
+  /** The interface of that name, whoever made it. */
+  nodePort(name: string): NodePort | undefined {
+    const [row] = this.#monitor.replica.table('Interface').find('byName', name);
+    if (row === undefined) return undefined;
+    return {
+      name,
+      isOurs: row.type === 'internal' && row.external_ids.get('vendor') === vendor,
+      externalIds: row.external_ids,
+      mac: row.mac,
+      mtu: row.mtu_request,
+      isSeen: row.ofport !== undefined,
+      isDead: isDead(row),
+    };
+  }
+
   hasPort(name: string): boolean {
     return this.#monitor.replica.table('Interface').find('byName', name).length > 0;
   }
@@ -129,10 +166,40 @@ export class NodeSwitch implements AsyncDisposable {
     externalIds: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<void> {
+    await this.#insertPort({ name, external_ids: externalIds }, signal);
+  }
+
+  /** Adds an internal port; the switch makes the device soon after. @throws TransactionError as {@link addPort}. */
+  async addNodePort({ name, externalIds, mac, mtu }: WantedNodePort, signal: AbortSignal): Promise<void> {
+    const ids = { ...externalIds, vendor };
+    await this.#insertPort({ name, type: 'internal', external_ids: ids, mac, mtu_request: mtu }, signal);
+  }
+
+  async setNodePort({ name, externalIds, mac, mtu }: WantedNodePort, signal: AbortSignal): Promise<void> {
+    const transaction = new Transaction<DB>();
+    const where = [['name', '==', name]] as const;
+    transaction.update('Interface', where, { mac, mtu_request: mtu });
+    transaction.mutate('Interface', where, [
+      ['external_ids', 'delete', Object.keys(externalIds)],
+      ['external_ids', 'insert', externalIds],
+    ]);
+    await this.client.transact(transaction, { signal });
+  }
+
+  /** Takes an internal port of ours away, and its device with it; those of others stay. */
+  async removeNodePort(name: string, signal: AbortSignal): Promise<void> {
+    if (this.nodePort(name)?.isOurs === true) await this.#deletePorts(row => row.name === name, signal);
+  }
+
+  async #insertPort(
+    row: Readonly<Record<string, unknown>> & { readonly name: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { name } = row;
     const transaction = new Transaction<DB>();
     transaction.wait('Interface', [['name', '==', name]], ['name'], '==', []);
     transaction.wait('Bridge', [['name', '==', this.#bridge]], ['name'], '==', [{ name: this.#bridge }]);
-    const own = transaction.insert('Interface', { name, external_ids: externalIds });
+    const own = transaction.insert('Interface', row);
     const port = transaction.insert('Port', { name, interfaces: [own] });
     transaction.mutate('Bridge', [['name', '==', this.#bridge]], [['ports', 'insert', [port]]]);
     await this.client.transact(transaction, { signal });
@@ -154,9 +221,15 @@ export class NodeSwitch implements AsyncDisposable {
 
   /** Takes ports off whatever bridge they are on; those that are gone already are no failure. */
   async removePorts(names: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.#deletePorts(({ name }) => names.includes(name) && isInterfaceName(name), signal);
+  }
+
+  async #deletePorts(
+    isMeant: (row: { readonly name: string }) => boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
     const ports: Uuid[] = [];
-    for (const row of this.#monitor.replica.table('Port').values())
-      if (names.includes(row.name) && isInterfaceName(row.name)) ports.push(row._uuid);
+    for (const row of this.#monitor.replica.table('Port').values()) if (isMeant(row)) ports.push(row._uuid);
     if (ports.length === 0) return;
     const transaction = new Transaction<DB>();
     transaction.mutate('Bridge', [], [['ports', 'delete', ports]]);
@@ -182,15 +255,20 @@ interface InterfaceRow {
   readonly ifindex: number | undefined;
 }
 
-function readPort({ name, external_ids, ofport, error, ifindex }: InterfaceRow): SwitchPort | undefined {
+/** Of a device that went the index becomes 0, and nothing else changes. */
+function isDead({ ofport, error, ifindex }: Pick<InterfaceRow, 'ofport' | 'error' | 'ifindex'>): boolean {
+  return ofport === -1 || error !== undefined || ifindex === 0;
+}
+
+function readPort(row: InterfaceRow): SwitchPort | undefined {
+  const { name, external_ids, ofport } = row;
   if (external_ids.get('vendor') !== vendor || !isInterfaceName(name)) return undefined;
   return {
     name,
     sandboxId: external_ids.get('sandbox') ?? '',
     externalIds: external_ids,
     ofport: ofport !== undefined && ofport > 0 ? ofport : undefined,
-    // Of a device that went the index becomes 0, and nothing else changes.
-    isDead: ofport === -1 || error !== undefined || ifindex === 0,
+    isDead: isDead(row),
     isInstalled: external_ids.get('ovn-installed') === 'true',
   };
 }

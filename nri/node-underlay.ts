@@ -4,7 +4,7 @@ import type { Underlay } from './nic-plan.ts';
 import type { NodeSwitch } from './node-switch.ts';
 import type { ObservedNamespace } from './observed-nic.ts';
 import type { PodDevices } from './pod-devices.ts';
-import { findUnderlay, firstNicMtu } from './underlay.ts';
+import { findUnderlay, firstNicMtu, type UnderlayFinding } from './underlay.ts';
 
 export interface NodeUnderlayOptions {
   readonly nodeSwitch: Pick<NodeSwitch, 'encapAddress' | 'datapath'>;
@@ -46,6 +46,17 @@ export class NodeUnderlay {
       this.#podMtu = firstNicMtu(await devices.observe(await open(), signal)) ?? usualMtu;
       finding = findUnderlay(await this.#sources(signal));
     }
+    return this.#settle(finding);
+  }
+
+  /** For the node's own device, of which no pod need be there. @returns undefined while something is missing. */
+  async findForNode(signal: AbortSignal): Promise<Underlay | undefined> {
+    const finding = findUnderlay(await this.#sources(signal));
+    if (finding.kind === 'needs-pod') return finding.provisional;
+    return this.#settle(finding);
+  }
+
+  #settle(finding: UnderlayFinding): Underlay | undefined {
     const problem = finding.kind === 'waits' ? finding.reason : undefined;
     if (problem !== undefined && problem !== this.#problem)
       this.#options.log.warn({ missing: problem }, 'NICs cannot be made yet');

@@ -145,6 +145,14 @@ export const options = {
     parser: flag,
     default: 'false',
   },
+  clusterSetIp: {
+    flag: 'cluster-set-ip',
+    placeholder: 'true|false',
+    description:
+      'whether the node has the device ovn0, by which what is sent to the address of an imported service leaves it',
+    parser: flag,
+    default: 'true',
+  },
   removeTaint: {
     flag: 'remove-taint',
     placeholder: 'true|false',

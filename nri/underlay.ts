@@ -20,8 +20,8 @@ export type UnderlayFinding =
   | { readonly kind: 'known'; readonly underlay: Underlay }
   /** A NIC cannot be made yet; the reason completes "waits for …". */
   | { readonly kind: 'waits'; readonly reason: string }
-  /** All is known but the MTU of a pod's first NIC: look into one. */
-  | { readonly kind: 'needs-pod' };
+  /** All is known but the MTU of a pod's first NIC: look into one. Until then, with an MTU that most leave. */
+  | { readonly kind: 'needs-pod'; readonly provisional: Underlay };
 
 /** What holds for every NIC of the node. */
 export function findUnderlay(sources: UnderlaySources): UnderlayFinding {
@@ -34,7 +34,9 @@ export function findUnderlay(sources: UnderlaySources): UnderlayFinding {
   if (sources.routeMtu > 0) {
     return { kind: 'known', underlay: { mtu, routeMtu: sources.routeMtu, ownChecksums } };
   }
-  if (podMtu === undefined) return { kind: 'needs-pod' };
+  if (podMtu === undefined) {
+    return { kind: 'needs-pod', provisional: { mtu, routeMtu: routeMtu(mtu), ownChecksums } };
+  }
   return { kind: 'known', underlay: { mtu, routeMtu: routeMtu(podMtu), ownChecksums } };
 }
 

@@ -53,6 +53,11 @@ if [ -e "$data/.nauti" ]; then
   fi
   rm -rf "$data" "$run"
 fi
+# What guarded the device ovn0, which is gone by now.
+if nft list table inet nauti >/dev/null 2>&1; then
+  echo "removing the table nauti of the packet filter"
+  nft delete table inet nauti
+fi
 if [ -e "$host/var/lib/nauti/ovn/.nauti" ]; then
   rm -rf "$host/var/lib/nauti/ovn"
   rmdir "$host/var/lib/nauti" 2>/dev/null || true

@@ -97,7 +97,7 @@ const others: Readonly<Record<Chart, Values>> = {
     'crossdns.nodeSelector': { role: 'infra' },
     'crossdns.tolerations': [{ operator: 'Exists' }],
     'crossdns.affinity': { podAffinity: {} },
-    'syncer.clusterSetIP': false,
+    'clusterSetIP.enabled': false,
     'syncer.replicas': 1,
     'syncer.resources': { requests: { memory: '1Gi' } },
     'syncer.priorityClassName': 'high',

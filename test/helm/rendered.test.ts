@@ -293,12 +293,41 @@ describe('OVN by the chart nauti-agent', function () {
     expect(JSON.stringify(ingress[0])).to.contain('"app.kubernetes.io/component":"ovn-controller"');
   });
 
+  it('gives nodes their device ovn0 where clusterSetIP.enabled says so, and never where Kube-OVN has its own', async () => {
+    const told = async (values: Values) =>
+      podsOf(await render('nauti-agent', { values }), workloads).flatMap(({ owner, pod }) =>
+        containersOf(pod).flatMap(({ env }) =>
+          (env ?? [])
+            .filter(({ name }) => name === 'NAUTI_CLUSTER_SET_IP')
+            .map(({ value }) => `${owner}: ${value}`),
+        ),
+      );
+    const [syncer, controller, agent] = [
+      'Deployment nauti-syncer',
+      'Deployment nauti-ovn-controller',
+      'DaemonSet nauti-nri',
+    ];
+    expect(await told({ ...secondary, addresses: 'secondary' })).to.have.members([
+      ...[`${syncer}: true`, `${controller}: true`, `${agent}: true`],
+    ]);
+    expect(await told({ ...secondary, 'clusterSetIP.enabled': false })).to.have.members([
+      ...[`${syncer}: false`, `${controller}: false`, `${agent}: false`],
+    ]);
+    const kubeovn = { ...secondary, 'cluster.kubeovn': true };
+    expect(await told({ ...kubeovn, addresses: 'secondary' })).to.have.members([
+      ...[`${syncer}: false`, `${controller}: false`, `${agent}: false`],
+    ]);
+    expect(await told({ ...kubeovn, addresses: 'pod' })).to.have.members([
+      ...[`${syncer}: true`, `${controller}: false`, `${agent}: false`],
+    ]);
+  });
+
   it('lets nri change nodes only where it is to take a taint off', async () => {
     const withTaint = await render('nauti-agent', { values: { ...secondary, 'nri.removeTaint': true } });
     const ofNodes = (found: readonly KubeObject[]) =>
-      rulesOf(found, 'ClusterRole').filter(
-        ({ resources, verbs }) => resources.includes('nodes') && verbs.includes('patch'),
-      );
+      ['nauti-nri', 'nauti-nri-taint']
+        .flatMap(name => rulesOf(found, 'ClusterRole', name))
+        .filter(({ resources, verbs }) => resources.includes('nodes') && verbs.includes('patch'));
     expect(ofNodes(objects)).to.deep.equal([]);
     expect(ofNodes(withTaint)).to.have.length(1);
     expect(names(withTaint)).to.include('ValidatingAdmissionPolicy nauti-nri-own-node');
@@ -328,15 +357,15 @@ describe('least permission in a member cluster', function () {
     const verbsOfServices = async (clusterSetIP: boolean) =>
       rulesOf(
         await render('nauti-agent', {
-          values: { ...required['nauti-agent'], 'syncer.clusterSetIP': clusterSetIP },
+          values: { ...required['nauti-agent'], 'clusterSetIP.enabled': clusterSetIP },
         }),
         'ClusterRole',
         'nauti-syncer',
       )
         .filter(rule => rule.resources.includes('services'))
         .flatMap(rule => rule.verbs);
-    expect(await verbsOfServices(false)).to.deep.equal(['get', 'list', 'watch']);
-    expect(await verbsOfServices(true)).to.deep.equal(['get', 'list', 'watch', 'create', 'patch', 'delete']);
+    expect(await verbsOfServices(false)).to.deep.equal(['get', 'list', 'watch', 'delete']);
+    expect(await verbsOfServices(true)).to.deep.equal(['get', 'list', 'watch', 'delete', 'create', 'patch']);
   });
 });
 

@@ -1,0 +1,301 @@
+/** The node's own device on a real Open vSwitch and a real packet filter, and what reaches the node through it. */
+import { expect } from 'chai';
+import { nodes } from '../../../api/resource.ts';
+import { until } from '../../../lab/until.ts';
+import { type ObservedNamespace, observingLines, readNamespace } from '../../../nri/observed-nic.ts';
+import { allocation, startWorld, type World } from './world.ts';
+
+const listen = (port: number) =>
+  `import socket; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("0.0.0.0", ${port})); s.listen()
+while True:
+  c, a = s.accept(); c.sendall(a[0].encode()); c.close()`;
+
+/**
+ * Another cluster behind its gateway, both in one namespace `far` on the switch; a pod `plain` that has only the first
+ * network; and a kubelet, as far as a port goes.
+ */
+const neighbours = `ip netns add far
+ip link add far0 type veth peer name eth0 netns far
+ip netns exec far ethtool -K eth0 tx off >/dev/null
+ip link set far0 up
+ip -n far link set lo up
+ip -n far link set eth0 up
+ip -n far address add 10.113.0.1/16 dev eth0
+ip -n far address add fd00:10:113::1/64 dev eth0 nodad
+ip -n far address add 10.114.0.5/32 dev eth0
+ip -n far address add fd00:10:114::5/128 dev eth0 nodad
+ip -n far route add 10.244.99.0/24 via 10.113.0.9
+ip netns add plain
+ip link add plain0 type veth peer name eth0 netns plain
+ip link set plain0 up
+ip address add 10.244.99.1/24 dev plain0
+ip -n plain link set eth0 up
+ip -n plain address add 10.244.99.2/24 dev eth0
+ip -n plain route add default via 10.244.99.1
+mount -o remount,rw /proc/sys 2>/dev/null || :
+sysctl -qw net.ipv4.ip_forward=1`;
+
+describe("the node's own device, on a real Open vSwitch", function () {
+  this.timeout(60_000);
+  let world: World;
+
+  before(async function () {
+    this.timeout(120_000);
+    world = await startWorld();
+    await world.node.run('sh', '-euc', neighbours);
+    await world.node.vsctl('add-port', 'br-int', 'far0');
+    for (const [name, netns, port] of [
+      ['kubelet', undefined, 10_250],
+      ['service', 'far', 80],
+      ['pod', 'plain', 8080],
+    ] as const) {
+      const into = netns === undefined ? [] : [`--net=/run/netns/${netns}`];
+      world.node.start(name, 'nsenter', [...into, 'python3', '-c', listen(port)]);
+    }
+    await world.startAgent();
+  });
+  after(() => world?.[Symbol.asyncDispose]());
+
+  async function observe(): Promise<ObservedNamespace> {
+    const script = `printf '${observingLines.join('\\n')}\\n' | ip -json -details -force -batch -; ethtool -k ovn0 2>/dev/null | grep ^tx-checksumming || :`;
+    return readNamespace(await world.node.run('sh', '-c', script));
+  }
+  const device = async () => (await observe()).links.find(({ name }) => name === 'ovn0');
+  const rules = () => world.node.run('sh', '-c', 'nft --stateless list table inet nauti 2>/dev/null || :');
+  const ready = () => world.metric('nauti_nri_node_device_ready');
+  const isReady = (timeout = 10_000) =>
+    until(async () => (await ready()) === 1, {
+      what: 'the node having its device',
+      timeout,
+      interval: 50,
+      detail: () => JSON.stringify(world.log.slice(-5)),
+    });
+  const annotate = (annotations: Record<string, string | null>) =>
+    world.admin.patch(
+      nodes,
+      { name: world.node.name },
+      { contentType: 'application/merge-patch+json', body: { metadata: { annotations } } },
+    );
+  /** What a server on `address` says that the client's address is; its error if it says nothing. */
+  const ask = (from: string | undefined, address: string, port: number) => {
+    const into = from === undefined ? [] : [`--net=/run/netns/${from}`];
+    const client = `import socket; print(socket.create_connection(("${address}", ${port}), 0.7).recv(99).decode())`;
+    return world.node.run('nsenter', ...into, 'python3', '-c', client).then(
+      text => text.trim(),
+      error => (/timed out|refused|unreachable/i.exec(String(error)) ?? [String(error)])[0].toLowerCase(),
+    );
+  };
+
+  it('is not there before the Node says what it has', async () => {
+    await world.admin.create(nodes, { metadata: { name: world.node.name } });
+    await world.seen();
+    expect(await device()).to.equal(undefined);
+    expect(await rules()).to.equal('');
+    expect(await ready()).to.equal(0);
+  });
+
+  it('has what the Node says, behind its rules', async () => {
+    const { 'nauti.io/pod_nic_type': _, ...given } = allocation(9);
+    await annotate(given);
+    await isReady();
+    expect(await device()).to.deep.include({
+      mac: '0a:58:0a:71:00:09',
+      mtu: 1442,
+      isUp: true,
+      addresses: ['10.113.0.9/16', 'fd00:10:113::9/64'],
+    });
+    const { routes, leavesChecksums } = await observe();
+    // No pod's first NIC is known yet: what an overlay would leave.
+    expect(routes.filter(route => route.device === 'ovn0')).to.deep.equal([
+      { device: 'ovn0', destination: '10.112.0.0/12', gateway: '10.113.0.1', mtu: 1362 },
+      { device: 'ovn0', destination: 'fd00:10::/32', gateway: 'fd00:10:113::1', mtu: 1362 },
+    ]);
+    expect(leavesChecksums).to.equal(false);
+    expect((await world.ports()).get('ovn0')).to.include({
+      'iface-id': 'node-node1',
+      node: 'node1',
+      ip: '10.113.0.9,fd00:10:113::9',
+      vendor: 'nauti',
+    });
+    expect(await rules()).to.match(
+      /masquerade[\s\S]*chain forwarded[\s\S]*drop[\s\S]*chain inbound[\s\S]*drop/,
+    );
+  });
+
+  it('lets the node, and a pod without second NIC, reach other clusters, under its own address', async () => {
+    expect(await ask(undefined, '10.114.0.5', 80)).to.equal('10.113.0.9');
+    expect(await ask('plain', '10.114.0.5', 80)).to.equal('10.113.0.9');
+    // As kube-proxy does it: the address of a service is translated on the way.
+    await world.node.run(
+      ...['nft', 'add table ip proxy; add chain ip proxy pre { type nat hook prerouting priority dstnat; };'],
+    );
+    await world.node.run('nft', 'add rule ip proxy pre ip daddr 10.96.7.7 tcp dport 80 dnat to 10.114.0.5');
+    expect(await ask('plain', '10.96.7.7', 80)).to.equal('10.113.0.9');
+    await world.node.run('nft', 'delete', 'table', 'ip', 'proxy');
+  });
+
+  it('lets no pod of another cluster reach the kubelet, a pod, or a port of the node', async () => {
+    // Without the rules they would: the node listens, and forwards.
+    expect(await ask(undefined, '10.113.0.9', 10_250)).to.equal('10.113.0.9');
+    expect(await ask(undefined, '10.244.99.2', 8080)).to.equal('10.244.99.1');
+    const dropped = async (chain: string) => {
+      const text = await world.node.run('nft', 'list', 'chain', 'inet', 'nauti', chain);
+      return Number(/counter packets (\d+) bytes \d+ drop/.exec(text)?.[1]);
+    };
+    const before = { inbound: await dropped('inbound'), forwarded: await dropped('forwarded') };
+    expect(await ask('far', '10.113.0.9', 10_250)).to.equal('timed out');
+    expect(await dropped('inbound')).to.be.greaterThan(before.inbound);
+    expect(await ask('far', '10.244.99.2', 8080)).to.equal('timed out');
+    expect(await dropped('forwarded')).to.be.greaterThan(before.forwarded);
+    const linkLocal = await world.node.run('sh', '-c', 'ip -6 -o address show dev ovn0 scope link');
+    const [, address = ''] = /inet6 (fe80[^/]+)/.exec(linkLocal) ?? [];
+    for (const target of [`[fd00:10:113::9]`, `[${address}%25eth0]`]) {
+      const { code } = await world.node
+        .run('nsenter', '--net=/run/netns/far', 'curl', '-gsm', '1', `http://${target}:9100/metrics`)
+        .then(
+          () => ({ code: 0 }),
+          () => ({ code: 28 }),
+        );
+      expect(code, target).to.equal(28);
+    }
+    // It can be pinged.
+    await world.node.run('nsenter', '--net=/run/netns/far', 'ping', '-c1', '-W2', '10.113.0.9');
+    await world.node.run('nsenter', '--net=/run/netns/far', 'ping', '-c1', '-W2', 'fd00:10:113::9');
+  });
+
+  const repairs = async () =>
+    (await world.agentHttp('/metrics'))
+      .split('\n')
+      .filter(line => line.startsWith('nauti_nri_node_device_repairs_total{'))
+      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  const own = ({ links, routes }: ObservedNamespace) => [
+    links.filter(({ name }) => name === 'ovn0').map(({ index: _, ...rest }) => rest),
+    routes.filter(route => route.device === 'ovn0'),
+  ];
+
+  const losses: readonly (readonly [string, string])[] = [
+    ['address, route and MTU', 'ip address del 10.113.0.9/16 dev ovn0; ip link set ovn0 mtu 1500'],
+    [
+      'everything, as a network manager may',
+      'ip address flush dev ovn0; ip link set ovn0 down; nft flush ruleset',
+    ],
+    ['its device', 'ip link del ovn0'],
+  ];
+  for (const [what, loss] of losses) {
+    it(`comes back when somebody takes away ${what}`, async () => {
+      const [before, listed, count] = [await observe(), await rules(), await repairs()];
+      await world.node.run('sh', '-euc', loss);
+      await until(async () => (await repairs()) > count && (await ready()) === 1, {
+        what: 'a repair',
+        timeout: 15_000,
+        interval: 50,
+      });
+      expect(own(await observe())).to.deep.equal(own(before));
+      expect(await rules()).to.equal(listed);
+      expect(await ask('plain', '10.114.0.5', 80)).to.equal('10.113.0.9');
+    });
+  }
+
+  it('is guarded again when somebody takes away one rule, without which the kubelet could be reached', async () => {
+    const listed = await rules();
+    const handle = /drop # handle (\d+)/.exec(
+      await world.node.run('nft', '--handle', 'list', 'chain', 'inet', 'nauti', 'inbound'),
+    )?.[1];
+    await world.node.run('nft', 'delete', 'rule', 'inet', 'nauti', 'inbound', 'handle', handle ?? '');
+    expect(await ask('far', '10.113.0.9', 10_250)).to.equal('10.113.0.1');
+    await until(async () => (await rules()) === listed, { what: 'the rule', timeout: 10_000, interval: 50 });
+    expect(await ask('far', '10.113.0.9', 10_250)).to.equal('timed out');
+  });
+
+  it('counts in its metrics what was dropped', async () => {
+    for (const chain of ['inbound', 'forwarded']) {
+      await ask('far', chain === 'inbound' ? '10.113.0.9' : '10.244.99.2', 8080);
+    }
+    await until(
+      async () => {
+        const counted = ['inbound', 'forwarded'].map(chain =>
+          world.metric(`nauti_nri_node_device_dropped_packets_total{chain="${chain}"}`),
+        );
+        return (await Promise.all(counted)).every(packets => packets > 0);
+      },
+      { what: 'the metrics', timeout: 10_000 },
+    );
+  });
+
+  it('comes back with its port, and with a switch that was killed', async () => {
+    await world.node.vsctl('--no-wait', 'del-port', 'ovn0');
+    await until(async () => (await world.ports()).has('ovn0') && (await ready()) === 1, {
+      what: 'the port',
+      timeout: 10_000,
+    });
+    await world.node.vsctl('--no-wait', 'set', 'Interface', 'ovn0', 'external_ids:iface-id=other');
+    await until(async () => (await world.ports()).get('ovn0')?.['iface-id'] === 'node-node1', {
+      what: 'the iface-id',
+      timeout: 10_000,
+    });
+    await world.node.end('ovs-vswitchd');
+    await world.node.startVswitchd();
+    await until(async () => (await ask('plain', '10.114.0.5', 80)) === '10.113.0.9', {
+      what: 'the way to another cluster',
+      timeout: 20_000,
+      detail: async () => `${JSON.stringify(await device())} ${JSON.stringify(world.log.slice(-8))}`,
+    });
+  });
+
+  it('is not touched by an agent that starts', async () => {
+    await isReady();
+    const before = await device();
+    const pings = world.node.run(
+      ...['nsenter', '--net=/run/netns/far', 'ping', '-i', '0.05', '-c', '60', '-W1', '10.113.0.9'],
+    );
+    await world.node.end('agent', 'SIGTERM');
+    await world.startAgent();
+    await isReady();
+    expect(await pings).to.contain(' 60 received');
+    expect(await device()).to.deep.equal(before);
+  });
+
+  it('follows another allocation, as soon as no network of the node is in the block of all clusters', async () => {
+    await world.node.run('ip', 'address', 'add', '10.120.1.1/24', 'dev', 'eth0');
+    const { 'nauti.io/pod_nic_type': _, ...given } = allocation(10);
+    await annotate(given);
+    await until(async () => (await ready()) === 0, { what: 'the refusal', timeout: 10_000, interval: 50 });
+    const line = world.log.find(({ msg }) => msg === 'node is refused its device');
+    expect(line?.reason).to.contain('10.120.1.1/24');
+    await world.node.run('ip', 'address', 'del', '10.120.1.1/24', 'dev', 'eth0');
+    await until(async () => (await device())?.addresses.join() === '10.113.0.10/16,fd00:10:113::a/64', {
+      what: 'the new address',
+      timeout: 10_000,
+      detail: async () => JSON.stringify([await device(), world.log.slice(-5)]),
+    });
+    await isReady();
+    expect(await ask('plain', '10.114.0.5', 80)).to.equal('10.113.0.10');
+    expect((await device())?.mac).to.equal('0a:58:0a:71:00:0a');
+  });
+
+  it('goes, and its rules, where the node is to have none', async () => {
+    await world.node.end('agent', 'SIGTERM');
+    await world.startAgent('--cluster-set-ip=false');
+    await until(async () => (await device()) === undefined && (await rules()) === '', {
+      what: 'everything being gone',
+      timeout: 10_000,
+    });
+    expect(await world.ports()).to.deep.equal(new Map());
+  });
+
+  it('leaves a device of the name alone that is not ours', async () => {
+    await world.node.end('agent', 'SIGTERM');
+    const ovn0 = ['--', 'set', 'interface', 'ovn0', 'type=internal', 'external_ids:vendor=kube-ovn'];
+    await world.node.vsctl('add-port', 'br-int', 'ovn0', ...ovn0);
+    await world.node.run('ip', 'address', 'add', '100.64.0.2/16', 'dev', 'ovn0');
+    const before = await device();
+    await world.startAgent();
+    await until(() => world.log.some(({ reason }) => String(reason).includes('no port of that name')), {
+      what: 'the refusal',
+      timeout: 10_000,
+    });
+    expect(await device()).to.deep.equal(before);
+    expect(await rules()).to.equal('');
+  });
+});
