@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { mock } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { acceptPeers } from './accepted-peers.ts';
 import { keyFingerprint } from './key.ts';
@@ -88,7 +89,9 @@ describe('link messages', () => {
   }
 });
 
-/** Two gateways; what stands between them is a function, so that it can lose what it is told to. */
+/**
+ * Two gateways; what stands between them is a function, so that it can lose what it is told to. Time is the test's own.
+ */
 describe('Links', () => {
   const intervalMs = 20;
   const peers = (nextKey?: string) => [
@@ -99,7 +102,7 @@ describe('Links', () => {
   let ends: Record<'a' | 'b', Links>;
   let passes: (from: string) => boolean;
   let changes: string[];
-  let timer: NodeJS.Timeout;
+  let now: number;
 
   const set = (end: 'a' | 'b', carries = false, nextKey?: string) => {
     const acceptance = acceptPeers(peers(nextKey), { self: end, maxPeers: 5 });
@@ -110,32 +113,49 @@ describe('Links', () => {
       self,
       intervalMs,
       send: (id, message) => {
-        if (id === other && passes(self)) setImmediate(() => ends[other].receive(self, message));
+        if (id === other && passes(self)) setTimeout(() => ends[other].receive(self, message), 1);
       },
       onChange: () => changes.push(self),
+      now: () => now,
     });
   const path = (end: 'a' | 'b') => ends[end].figures().get(end === 'a' ? 'b' : 'a')?.path;
-  const becomes = async (what: string, condition: () => boolean) => {
-    const deadline = performance.now() + 5_000;
-    while (!condition()) {
-      if (performance.now() > deadline) throw new Error(`${what} did not come`);
-      await sleep(5);
+  const pass = async (ms: number) => {
+    for (const end = now + ms; now < end; ) {
+      now++;
+      mock.timers.tick(1);
     }
+    // What waits for a promise goes on.
+    await turn();
+  };
+  const becomes = async (what: string, condition: () => boolean) => {
+    for (const end = now + 5_000; !condition(); await pass(1)) {
+      if (now > end) throw new Error(`${what} did not come`);
+    }
+  };
+  const announced = async (key: string) => {
+    let silent: readonly string[] | undefined;
+    void ends.a.announceKey(key).then(names => {
+      silent = names;
+    });
+    await becomes('the end of the countdown', () => silent !== undefined);
+    return silent;
   };
 
   beforeEach(() => {
+    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    now = 0;
     passes = () => true;
     changes = [];
     ends = { a: make('a', 'b'), b: make('b', 'a') };
-    timer = setInterval(() => {
+    setInterval(() => {
       ends.a.probe();
       ends.b.probe();
     }, intervalMs);
   });
   afterEach(() => {
-    clearInterval(timer);
     ends.a.close();
     ends.b.close();
+    mock.timers.reset();
   });
 
   it('begins by the hub, and both change to their own tunnel together', async () => {
@@ -194,7 +214,7 @@ describe('Links', () => {
     expect(ends.a.unaware).to.deep.equal(['hub']);
     await becomes('the hub given up', () => ends.a.unaware.length === 0);
     expect(ends.b.changedKeys.size).to.equal(0);
-    expect(await ends.a.announceKey(next)).to.deep.equal([]);
+    expect(await announced(next)).to.deep.equal([]);
     await becomes('b using it', () => ends.b.changedKeys.get('a') === next);
   });
 
@@ -204,7 +224,7 @@ describe('Links', () => {
     set('b', true, next);
     await becomes('answers', () => (ends.a.figures().get('b')?.goodInRow ?? 0) > 0);
     passes = () => false;
-    expect(await ends.a.announceKey(next)).to.deep.equal(['b']);
+    expect(await announced(next)).to.deep.equal(['b']);
     expect(ends.b.changedKeys.size).to.equal(0);
   });
 
