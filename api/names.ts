@@ -24,6 +24,12 @@ export const mcsLabels = {
   sourceCluster: 'multicluster.kubernetes.io/source-cluster',
 } as const;
 
+/**
+ * On an EndpointSlice that only the address of an import serves: the import's name. It is none of the import's own slices,
+ * whose endpoints all clusters reach: it has the same endpoints as their own cluster reaches them.
+ */
+export const vipOfLabel = 'nauti.io/vip-of';
+
 export const serviceNameLabel = 'kubernetes.io/service-name';
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
 /** Value of {@link managedByLabel} on every EndpointSlice that we write. */
@@ -76,6 +82,11 @@ export const podAnnotations = {
 
 /** Label of the gateway ("CNF") pod. */
 export const gatewayPodLabel = 'nauti.io/cnf';
+/**
+ * Label of a gateway pod that is one of several: with the value `elected` it gets an address like any pod, and the one that
+ * carries the tunnels takes the gateway's address itself.
+ */
+export const gatewayAddressLabel = 'nauti.io/gateway-address';
 
 /**
  * What people say of a gateway, as annotations of the Node that it runs on. The gateway repeats them on its cluster's

@@ -58,6 +58,11 @@ export function derivedServiceName(namespace: string, name: string): string {
   return `derived-${shortHash(`${namespace}/${name}`)}`;
 }
 
+/** Name of the slice that gives an import's address the endpoints of a slice of its own cluster, as that reaches them. */
+export function vipSliceName(namespace: string, name: string, slice: string): string {
+  return `${derivedServiceName(namespace, name)}-${shortHash(slice)}`;
+}
+
 /**
  * Name of an import's slice in the importing cluster: the hub's, or the exporter's own where it is published without
  * the hub.

@@ -8,7 +8,7 @@ import { UnreadableError } from '../api/parse.ts';
 import { apiVersion, endpointSlices } from '../api/resource.ts';
 import { type ExportSteering, steeringOf } from '../api/service-export.ts';
 import type { ServicePort } from '../api/service-port.ts';
-import { type AddressStrategy, publishedText } from './published-addresses.ts';
+import { type AddressStrategy, podAddresses, publishedText } from './published-addresses.ts';
 import { readSliceText } from './slice-content.ts';
 import { type HubSlice, type SourceSlice, sliceFingerprint } from './slice-views.ts';
 import {
@@ -39,6 +39,8 @@ export interface PublishedSlice {
   /** Of the slice in its own cluster. */
   readonly name: string;
   readonly text: string;
+  /** With the addresses by which its own cluster reaches the endpoints, where these are others. */
+  readonly nearText?: string;
 }
 
 export interface ExportInputs {
@@ -105,8 +107,11 @@ function exported(
       ...steering,
     },
     slices: slices.flatMap(slice => {
-      const published = publishedText(slice, addresses, spec.publishNotReadyAddresses);
-      return published === undefined ? [] : [{ name: slice.name, text: published }];
+      const text = publishedText(slice, addresses, spec.publishNotReadyAddresses);
+      if (text === undefined) return [];
+      const nearText = publishedText(slice, podAddresses, spec.publishNotReadyAddresses);
+      const isOther = nearText !== undefined && nearText !== text;
+      return [{ name: slice.name, text, ...(isOther && { nearText }) }];
     }),
   };
 }

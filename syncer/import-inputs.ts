@@ -50,11 +50,12 @@ export function importInputs(
 function ownContribution(service: string, plan: ExportPlan, local: LocalView): Contribution[] {
   if (plan.kind !== 'exported') return [];
   const { namespace = '' } = splitKey(service);
-  const slices = plan.slices.map(({ name, text }) => {
+  const slices = plan.slices.map(({ name, text, nearText }) => {
     const changedAt = local.changedAt(service, name);
     return {
       name: importedSliceName(local.clusterId, namespace, name),
       text,
+      ...(nearText === undefined ? {} : { nearText }),
       ...(changedAt === undefined ? {} : { changedAt }),
     };
   });

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { ExportedServiceSpec } from '../api/exported-service.ts';
 import { derivedServiceName } from '../api/object-names.ts';
+import type { ServicePort } from '../api/service-port.ts';
 import {
   type Contribution,
   canServe,
@@ -123,6 +124,74 @@ describe('plan of an import', () => {
       'multicluster.kubernetes.io/source-cluster': 'cluster1',
       'kubernetes.io/service-name': derivedServiceName('demo', 'web'),
     });
+  });
+
+  it('gives the VIP the addresses by which this cluster reaches its own endpoints, where others are published', () => {
+    const own = contribution('cluster2');
+    const [slice] = own.slices;
+    if (slice === undefined) throw new Error('a slice');
+    const near = { ...readSliceText(slice.text), endpoints: [{ ...endpoint, addresses: ['10.244.0.9'] }] };
+    const spoken = { ...own, slices: [{ ...slice, nearText: sliceText(near) }] };
+    const planned = planImport(target, [spoken, contribution('cluster1')]).slices;
+    const shown = planned.map(({ text, labels }) => [
+      readSliceText(text).endpoints[0]?.addresses[0],
+      labels['multicluster.kubernetes.io/service-name'],
+      labels['nauti.io/vip-of'],
+      labels['kubernetes.io/service-name'],
+    ]);
+    const derived = derivedServiceName('demo', 'web');
+    expect(shown).to.have.deep.members([
+      ['10.1.0.1', 'web', undefined, undefined],
+      ['10.244.0.9', undefined, 'web', derived],
+      ['10.1.0.1', 'web', undefined, derived],
+    ]);
+    expect(new Set(planned.map(one => one.name)).size).to.equal(3);
+    for (const { labels } of planned)
+      expect(labels).to.have.property('multicluster.kubernetes.io/source-cluster');
+    // Without an address of its own there is nothing to give it to.
+    for (const without of [
+      { ...target, clusterSetIp: false },
+      { ...target, namespaceExists: false },
+    ]) {
+      const [only, ...more] = planImport(without, [spoken]).slices;
+      expect(more).to.deep.equal([]);
+      expect(only?.text).to.equal(slice.text);
+    }
+    // It is recognised as what it is, and a change of it seen.
+    const vip = planned.find(({ labels }) => labels['nauti.io/vip-of'] !== undefined);
+    if (vip === undefined) throw new Error('a slice of the VIP');
+    const object = sliceObject(vip, owner);
+    const read = readLocalSlice(object, 'syncer-operator');
+    expect(read).to.deep.include({ kind: 'imported', service: 'demo/web', clusterId: 'cluster2' });
+    expect(read?.kind === 'imported' && read.fingerprint).to.equal(plannedFingerprint(vip, owner));
+  });
+
+  it('calls the ports of its own endpoints for the VIP as the import does, and leaves out those that lost', () => {
+    const own = contribution(
+      'cluster2',
+      { ...younger, ports: [{ name: 'web', protocol: 'TCP', port: 80 }] },
+      { port: 'web' },
+    );
+    const [slice] = own.slices;
+    if (slice === undefined) throw new Error('a slice');
+    const near = { ...readSliceText(slice.text), endpoints: [{ ...endpoint, addresses: ['10.244.0.9'] }] };
+    const spoken = (ports: readonly ServicePort[]) => {
+      const { spec } = own;
+      const slices = [{ ...slice, nearText: sliceText(near) }];
+      const found = planImport(target, [
+        { ...own, spec: { ...spec, ports }, slices },
+        contribution('cluster1'),
+      ]).slices.find(({ labels }) => labels['nauti.io/vip-of'] !== undefined);
+      return readSliceText(found?.text ?? '{}').ports.map(({ name }) => name);
+    };
+    expect(spoken([{ name: 'web', protocol: 'TCP', port: 80 }])).to.deep.equal(['http']);
+    expect(
+      spoken([
+        { name: 'http', protocol: 'TCP', port: 81 },
+        { name: 'web', protocol: 'TCP', port: 90 },
+      ]),
+    ).to.deep.equal(['web']);
+    expect(spoken([{ name: 'http', protocol: 'TCP', port: 81 }])).to.deep.equal([]);
   });
 
   it('never lets a slice count as the endpoints of a Service of the cluster itself', () => {

@@ -10,8 +10,9 @@ import {
   mcsLabels,
   routingAnnotations,
   serviceNameLabel,
+  vipOfLabel,
 } from '../api/names.ts';
-import { derivedServiceName } from '../api/object-names.ts';
+import { derivedServiceName, vipSliceName } from '../api/object-names.ts';
 import { apiVersion, endpointSlices, serviceImports, services } from '../api/resource.ts';
 import type { IpFamily } from '../api/service-policy.ts';
 import type { Liveness } from './liveness.ts';
@@ -32,6 +33,8 @@ export interface ContributedSlice {
   /** What the slice is called in every importing cluster. */
   readonly name: string;
   readonly text: string;
+  /** Of this cluster's own slices: with the addresses by which it reaches the endpoints itself, where these are others. */
+  readonly nearText?: string;
   readonly changedAt?: string;
 }
 
@@ -80,29 +83,39 @@ export function planImport(target: ImportTarget, contributions: readonly Contrib
     merged,
     slices: visible
       .filter(one => one.liveness !== 'dead')
-      .flatMap(one => one.slices.map(slice => plannedSlice(target, merged, one.spec, slice))),
+      .flatMap(one => one.slices.flatMap(slice => plannedSlices(target, merged, one.spec, slice))),
     undecided: new Set(visible.filter(one => one.liveness === 'unknown').map(one => one.spec.clusterId)),
   };
 }
 
-function plannedSlice(
+/**
+ * The import's slice. What answers names and what kube-proxy serves is the same slice, but for endpoints of this cluster
+ * that have another address here: they get a second one for the VIP alone, so that it leads to them as every Service of
+ * the cluster does, also to those that other clusters cannot reach.
+ */
+function plannedSlices(
   target: ImportTarget,
   merged: MergedService,
   { clusterId, routing }: ExportedServiceSpec,
   slice: ContributedSlice,
-): PlannedSlice {
+): PlannedSlice[] {
   const { namespace, name, localNamespace, namespaceExists } = target;
   const vip = namespaceExists && hasVip(target, merged);
-  return {
+  const nearText = vip ? slice.nearText : undefined;
+  const adapt = (text: string) =>
+    adapted(text, merged, merged.portNames.get(clusterId), clusterId === target.clusterId);
+  const changedAt = slice.changedAt === undefined ? {} : { changedAt: slice.changedAt };
+  const derived = { [serviceNameLabel]: derivedServiceName(namespace, name) };
+  const planned: PlannedSlice = {
     namespace: namespaceExists ? namespace : localNamespace,
     name: slice.name,
     clusterId,
-    text: adapted(slice.text, merged, merged.portNames.get(clusterId), clusterId === target.clusterId),
+    text: adapt(slice.text),
     labels: {
       [managedByLabel]: managedBy,
       [mcsLabels.serviceName]: name,
       [mcsLabels.sourceCluster]: clusterId,
-      ...(vip ? { [serviceNameLabel]: derivedServiceName(namespace, name) } : {}),
+      ...(vip && nearText === undefined ? derived : {}),
       ...(namespaceExists
         ? {}
         : {
@@ -117,8 +130,17 @@ function plannedSlice(
           [routingAnnotations.priority]: String(routing.priority),
         }
       : {},
-    ...(slice.changedAt === undefined ? {} : { changedAt: slice.changedAt }),
+    ...changedAt,
   };
+  if (nearText === undefined) return [planned];
+  const labels = {
+    [managedByLabel]: managedBy,
+    [mcsLabels.sourceCluster]: clusterId,
+    [vipOfLabel]: name,
+    ...derived,
+  };
+  const near = { ...planned, name: vipSliceName(namespace, name, slice.name), text: adapt(nearText), labels };
+  return [planned, { ...near, annotations: {} }];
 }
 
 export function hasVip({ clusterSetIp }: ImportTarget, merged: MergedService): boolean {

@@ -210,6 +210,13 @@ describe('union of ports', () => {
       namesOfB: { y: 'x', x: 'y' },
     },
     {
+      title: 'a clash of the name, and the same number under another one',
+      a: [tcp('http', 80)],
+      b: [tcp('http', 81), tcp('alt', 80)],
+      union: [tcp('http', 80)],
+      namesOfB: { alt: 'http' },
+    },
+    {
       title: 'one number of two protocols is two ports',
       a: [tcp('tcp', 42)],
       b: [udp('udp', 42)],

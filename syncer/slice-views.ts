@@ -11,6 +11,7 @@ import {
   mcsLabels,
   routingAnnotations,
   serviceNameLabel,
+  vipOfLabel,
 } from '../api/names.ts';
 import { triggerTimeAnnotation } from './change-times.ts';
 import { contentOf, digest, sliceText } from './slice-content.ts';
@@ -52,6 +53,7 @@ export interface HubSlice {
 const markLabels = [
   managedByLabel,
   serviceNameLabel,
+  vipOfLabel,
   ...Object.values(mcsLabels),
   ...Object.values(hubLabels),
 ];
@@ -108,7 +110,7 @@ function readImported(
   localNamespace: string,
 ): ImportedSlice | undefined {
   const labels = object.metadata.labels ?? {};
-  const service = labels[mcsLabels.serviceName];
+  const service = labels[mcsLabels.serviceName] ?? labels[vipOfLabel];
   const clusterId = labels[mcsLabels.sourceCluster];
   // The hub's own slices, where the hub is a member too.
   if (service === undefined && clusterId === undefined) return undefined;

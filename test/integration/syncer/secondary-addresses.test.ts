@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { pods } from '../../../api/resource.ts';
+import { derivedServiceName } from '../../../api/object-names.ts';
+import { endpointSlices, pods, serviceExports } from '../../../api/resource.ts';
 import {
   type ClusterSet,
   joinable,
@@ -64,6 +65,19 @@ describe('a syncer that publishes secondary addresses', function () {
     );
   }
 
+  /** What kube-proxy of the exporting cluster serves for the VIP. */
+  async function servedByVip(): Promise<string[]> {
+    const found: string[] = [];
+    const labelSelector = `kubernetes.io/service-name=${derivedServiceName(ns, 'web')}`;
+    for await (const { items } of set.cluster1.client.listPages(endpointSlices, {
+      namespace: ns,
+      labelSelector,
+    }))
+      for (const slice of items as unknown as { endpoints?: { addresses: string[] }[] }[])
+        found.push(...(slice.endpoints ?? []).flatMap(({ addresses }) => addresses));
+    return found.sort();
+  }
+
   const answered = () => addressesOf(set.cluster2.client, ns, 'web');
 
   it('follows the address of a pod, and never gives one that is another pod’s', async () => {
@@ -81,10 +95,15 @@ describe('a syncer that publishes secondary addresses', function () {
     await eventually('the address of the pod that has one', answered, ['10.113.0.10']);
     await give('web-1', '10.113.0.11');
     await eventually('the other address too', answered, ['10.113.0.10', '10.113.0.11']);
+    // In its own cluster names are answered alike; the VIP leads to all endpoints, by the addresses of the cluster.
+    const answeredAtHome = () => addressesOf(set.cluster1.client, ns, 'web');
+    await eventually('the same at home', answeredAtHome, ['10.113.0.10', '10.113.0.11']);
+    await eventually('the VIP at home', servedByVip, ['10.1.9.0', '10.1.9.1']);
     await give('web-1', '10.113.0.12');
     await eventually('the new address', answered, ['10.113.0.10', '10.113.0.12']);
     await give('web-0', null);
     await eventually('the address being gone', answered, ['10.113.0.12']);
+    expect(await servedByVip()).to.deep.equal(['10.1.9.0', '10.1.9.1']);
 
     // Another pod takes the name; the slice still means the earlier one.
     await client.request({
@@ -97,5 +116,8 @@ describe('a syncer that publishes secondary addresses', function () {
     await give('web-1', '10.113.0.13');
     await give('web-0', '10.113.0.14');
     await eventually('only the pod that is meant', answered, ['10.113.0.14']);
+
+    await client.delete(serviceExports, { namespace: ns, name: 'web' });
+    await eventually('nothing being left of the VIP', servedByVip, []);
   });
 });
