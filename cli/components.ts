@@ -56,6 +56,10 @@ export const components: Readonly<Record<string, Entry>> = {
     summary: 'takes OVN off the nodes of a cluster: before it is uninstalled',
     load: async () => (await import('../ovn-node/main.ts')).ovnLeave,
   },
+  'ovn-link': {
+    summary: "carries what the members of OVN's databases say to each other, by TLS",
+    load: async () => (await import('../ovn-node/link-main.ts')).ovnLink,
+  },
   'ovn-pki': {
     summary: "signs the certificates by which OVN's databases and their clients know each other",
     load: async () => (await import('../ovn-pki/main.ts')).ovnPki,

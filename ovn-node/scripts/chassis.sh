@@ -12,5 +12,13 @@ until [ -e "$pki/tls.crt" ]; do
   tries=$((tries + 1))
   sleep 0.1
 done
+# At an installation the database starts too. ovn-controller would ask it at longer and longer intervals.
+tries=0
+until ovsdb-client --timeout=2 list-dbs "$SB" \
+  --private-key="$pki/tls.key" --certificate="$pki/tls.crt" --ca-cert="$pki/ca.crt" >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  [ "$tries" -le 60 ] || break
+  sleep 0.25
+done
 exec "${0%/*}/as-child.sh" ovn-controller --no-chdir -vconsole:info -vsyslog:off -vfile:off -u "${OVN_RUN:-/run/ovn}/ovn-controller.ctl" \
   --private-key="$pki/tls.key" --certificate="$pki/tls.crt" --ca-cert="$pki/ca.crt" "unix:$run/db.sock"

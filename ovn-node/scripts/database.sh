@@ -1,9 +1,10 @@
 #!/bin/sh
-# Runs one of OVN's databases.
+# Runs one of OVN's databases, alone or as a member of a cluster (RAFT).
 # usage: database.sh nb|sb
 #
-# /var/lib/ovn holds it, /run/ovn its sockets for this pod, $PKI key and certificates. Others reach it by TLS alone: there
-# is no other listener than the one below, whatever the database says of connections.
+# /var/lib/ovn holds it, /run/ovn its sockets for this pod, $PKI key and certificates. Clients of other pods reach it by TLS
+# alone: there is no other such listener than the one below, whatever the database says of connections.
+# MEMBERS: how many members there are, 1 where not given; POD_NAME: which one this is, by its number.
 set -eu
 kind=$1
 pki=$PKI
@@ -18,11 +19,32 @@ schema=/usr/share/ovn/$schema.ovsschema
 file=$data/ovn${kind}_db.db
 socket=$run/ovn${kind}_db
 
-[ -f "$file" ] || ovsdb-tool create "$file" "$schema"
-if [ "$(ovsdb-tool needs-conversion "$file" "$schema")" = yes ]; then ovsdb-tool convert "$file" "$schema"; fi
+is_clustered() { ovsdb-tool -vsyslog:off db-is-clustered "$file" 2>/dev/null; }
+
+if [ "${MEMBERS:-1}" -gt 1 ]; then
+  . "${0%/*}/member.sh"
+  become_member
+else
+  # It was a member: what it has of the database is all of it now.
+  if [ -f "$file" ] && is_clustered; then
+    ovsdb-tool cluster-to-standalone "$file.alone" "$file"
+    mv "$file.alone" "$file"
+  fi
+  [ -f "$file" ] || ovsdb-tool create "$file" "$schema"
+  if [ "$(ovsdb-tool needs-conversion "$file" "$schema")" = yes ]; then ovsdb-tool convert "$file" "$schema"; fi
+fi
+
+# The container beside this one gets it.
+tries=0
+until [ -e "$pki/tls.crt" ]; do
+  [ $((tries % 100)) -ne 20 ] || echo "waiting for the certificate: see the container certificate, and nauti-ovn-pki" >&2
+  tries=$((tries + 1))
+  sleep 0.1
+done
 # A path may hold what JSON would have to escape; ours do not.
 printf '{ "remotes": { "punix:%s.sock": {}, %s }, "databases": { "%s": {} } }\n' "$socket" "$remote" "$file" \
   >"$run/ovn$kind.json"
+if [ "${MEMBERS:-1}" -gt 1 ]; then keep_membership & fi
 exec "${0%/*}/as-child.sh" ovsdb-server --no-chdir -vconsole:info -vsyslog:off -vfile:off --unixctl="$socket.ctl" \
   --config-file="$run/ovn$kind.json" \
   --private-key="$pki/tls.key" --certificate="$pki/tls.crt" --ca-cert="$pki/$clients"

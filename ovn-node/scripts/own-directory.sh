@@ -1,8 +1,9 @@
 #!/bin/sh
-# Gives the databases' directory, which the kubelet has made, to the user that they run as.
-# usage: own-directory.sh USER
+# Gives the databases' directory, which the kubelet has made, to the user that they run as. Each pod has its own below it.
+# usage: own-directory.sh USER POD
 set -eu
 data=${OVN_DATA:-/var/lib/ovn}
 # It tells the clean-up that the directory may go.
 [ -n "$(ls -A "$data")" ] || : >"$data/.nauti"
-chown -R "$1:$1" "$data"
+mkdir -p "$data/$2"
+chown -R "$1:$1" "$data/$2"

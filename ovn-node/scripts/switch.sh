@@ -6,11 +6,17 @@
 set -eu
 run=${OVS_RUN:-/run/openvswitch}
 . "${0%/*}/underlay.sh"
-# The database may be starting: no probe orders the containers, as a second of it would be a second without network. Nothing
-# waits for ovs-vswitchd: it is not there yet.
-vsctl() { ovs-vsctl --timeout=60 --retry --no-wait --db="unix:$run/db.sock" "$@"; }
+# Nothing waits for ovs-vswitchd: it is not there yet.
+vsctl() { ovs-vsctl --timeout=5 --no-wait --db="unix:$run/db.sock" "$@"; }
 
-vsctl init
+# The database may be starting: no probe orders the containers, as a second of it would be a second without network. Short
+# attempts, as ovs-vsctl itself would ask at longer and longer intervals.
+tries=0
+until said=$(vsctl init 2>&1); do
+  tries=$((tries + 1))
+  [ "$tries" -le 300 ] || { echo "the node's database must answer: $said" >&2; exit 1; }
+  sleep 0.1
+done
 address=$NODE_ADDRESS
 if [ -n "$UNDERLAY" ]; then
   cidr=$(underlay_cidr)

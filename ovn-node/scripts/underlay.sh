@@ -21,7 +21,7 @@ move_underlay() {
   tries=0
   until [ -e /sys/class/net/br-phy ]; do
     tries=$((tries + 1))
-    [ "$tries" -le 150 ] || { echo "br-phy must be made by ovs-vswitchd within 15 s" >&2; return 1; }
+    [ "$tries" -ne 150 ] || echo "waiting for ovs-vswitchd to make br-phy" >&2
     sleep 0.1
   done
   ip link set dev br-phy mtu "$(cat "/sys/class/net/$UNDERLAY/mtu")"

@@ -109,6 +109,7 @@ const others: Readonly<Record<Chart, Values>> = {
     'ovn.underlay': 'eth1',
     'ovn.kubeovn.northbound': 'ssl:ovn-nb.kube-system.svc:6641',
     'ovn.kubeovn.secret': 'kube-ovn-tls',
+    'ovnCentral.replicas': 3,
     'ovnCentral.storage.kind': 'claim',
     'ovnCentral.storage.className': 'fast',
     'ovnCentral.storage.size': '2Gi',

@@ -77,6 +77,11 @@ const cases: readonly (readonly [what: string, chart: Chart, values: Values])[] 
   ['the chart nauti-agent without the secondary network', 'nauti-agent', namesOnly],
   ['the chart nauti-agent with OVN in user space', 'nauti-agent', secondary],
   [
+    'the chart nauti-agent with databases of three',
+    'nauti-agent',
+    { ...secondary, 'ovnCentral.replicas': 3 },
+  ],
+  [
     'the chart nauti-agent with the secondary network on Kube-OVN',
     'nauti-agent',
     { ...secondary, 'cluster.kubeovn': true, 'ovn.kubeovn.secret': 'kube-ovn-tls' },
@@ -107,7 +112,10 @@ for (const [what, chart, values] of cases) {
             owner,
           ).to.deep.equal([]);
           expect(new Set(names).size, owner).to.equal(names.length);
-          const values = env.map(({ name, value }) => [name, value ?? 'nauti-system'] as const);
+          // What the API server would say: of a pod its name, and else its namespace, node or address.
+          const named = (from: unknown) =>
+            JSON.stringify(from).includes('metadata.name"') ? 'nauti-0' : 'nauti-system';
+          const values = env.map(({ name, value, valueFrom }) => [name, value ?? named(valueFrom)] as const);
           expect(() => readOptions(options, {}, Object.fromEntries(values)), owner).not.to.throw();
         }
       }
@@ -291,6 +299,26 @@ describe('OVN by the chart nauti-agent', function () {
       ['sb', true],
     ]);
     expect(JSON.stringify(ingress[0])).to.contain('"app.kubernetes.io/component":"ovn-controller"');
+  });
+
+  it('lets the databases of three speak to each other alone, and tells all where each of them is', async () => {
+    const three = await render('nauti-agent', { values: { ...secondary, 'ovnCentral.replicas': 3 } });
+    const policy = three.find(
+      ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'nauti-ovn-central',
+    );
+    type Ingress = readonly { from?: unknown; ports: { port: string }[] }[];
+    const members = ((policy ?? { spec: {} }).spec as { ingress: Ingress }).ingress.find(
+      ({ ports }) => ports[0]?.port === 'members',
+    );
+    expect(JSON.stringify(members?.from)).to.contain('"app.kubernetes.io/component":"ovn-central"');
+    const central = podsOf(three, ['StatefulSet'])[0]?.pod;
+    expect(central?.containers.map(({ name }) => name)).to.deep.equal(['nb', 'sb', 'northd', 'link']);
+    expect(podsOf(objects, ['StatefulSet'])[0]?.pod.containers).to.have.length(3);
+    const controller = podsOf(three).find(({ owner }) => owner === 'Deployment nauti-ovn-controller');
+    const northbound = controller?.pod.containers[0]?.env.find(({ name }) => name === 'NAUTI_OVN_NB');
+    expect(northbound?.value?.split(',')).to.deep.equal(
+      [0, 1, 2].map(pod => `ssl:nauti-ovn-central-${pod}.nauti-ovn-central.nauti-system.svc:6641`),
+    );
   });
 
   it('gives nodes their device ovn0 where clusterSetIP.enabled says so, and never where Kube-OVN has its own', async () => {

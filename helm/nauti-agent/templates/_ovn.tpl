@@ -3,6 +3,15 @@
 {{- if and .Values.secondaryNetwork.enabled (not .Values.cluster.kubeovn) }}true{{ end }}
 {{- end }}
 
+{{/* Where the northbound database is: of several, each, as only the one that leads is written to. */}}
+{{- define "nauti.northbound" -}}
+{{- $replicas := int .Values.ovnCentral.replicas -}}
+{{- if eq $replicas 1 }}ssl:nauti-ovn-nb.{{ .Release.Namespace }}.svc:6641
+{{- else }}
+{{- range $number := until $replicas }}{{ if $number }},{{ end }}ssl:nauti-ovn-central-{{ $number }}.nauti-ovn-central.{{ $.Release.Namespace }}.svc:6641{{ end }}
+{{- end }}
+{{- end }}
+
 {{/* "runAs" and what a container of OVN has in common; "capabilities" beyond none, "script" and its "arguments". */}}
 {{- define "nauti.ovnContainer" -}}
 image: {{ include "nauti.image" .root | quote }}
