@@ -21,6 +21,7 @@ import { ownPeer, ownTunnels, saysSo } from './own-peer.ts';
 import { gatewayAddresses, planDevice, tunnelMtu } from './plan.ts';
 import { ProbeSocket } from './probe-socket.ts';
 import { Rotation } from './rotation.ts';
+import { takeService } from './service-endpoint.ts';
 import type { Settings } from './settings.ts';
 import { StaleSessions } from './stale-sessions.ts';
 import { linksOf } from './topology.ts';
@@ -88,7 +89,7 @@ export class Gateway {
       name: 'octopus',
       reconcile: (key, signal) => this.#reconcile(key, signal),
       // Words to the hub, which may be away, hold up no tunnel.
-      concurrency: 3,
+      concurrency: 4,
       backoff: { minMs: 100, maxMs: 15_000 },
       log,
       metrics: registry,
@@ -209,7 +210,7 @@ export class Gateway {
   }
 
   #enqueueAll(): void {
-    for (const key of ['tunnel', 'words', 'status']) this.#controller.enqueue(key);
+    for (const key of ['tunnel', 'service', 'words', 'status']) this.#controller.enqueue(key);
     if (this.#hubWords !== undefined) this.#controller.enqueue('hub-words');
   }
 
@@ -240,6 +241,7 @@ export class Gateway {
   async #reconcile(key: string, signal: AbortSignal): Promise<Requeue | undefined> {
     try {
       if (key === 'tunnel') await this.#reconcileTunnel(signal);
+      else if (key === 'service') await this.#takeService(signal);
       else if (key === 'words') await this.#sayOwnWords(signal);
       else if (key === 'status') return await this.#sayStatus(signal);
       else
@@ -363,6 +365,13 @@ export class Gateway {
 
   #ownEndpoint(): OwnEndpoint {
     return ownEndpoint(this.#options.settings.own, this.#options.node(), this.#underlay?.addresses ?? []);
+  }
+
+  async #takeService(signal: AbortSignal): Promise<void> {
+    const { local, settings } = this.#options;
+    const { service, namespace, podIps, nodeName, listenPort: port } = settings;
+    if (service === undefined) return;
+    await takeService(local, { service, namespace, podIps: (podIps ?? '').split(','), nodeName, port }, signal);
   }
 
   /** Tells the others how this gateway is reached, and its keys. */

@@ -2,6 +2,7 @@ import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
 import { KubeClient } from '../kube/client.ts';
 import { defineComponent } from '../process/component.ts';
 import { carryWhileActive } from './active-gateway.ts';
+import { clusterDeviceIsThere } from './cluster-device.ts';
 import { findHub } from './find-hub.ts';
 import { Gateway } from './gateway.ts';
 import { options } from './options.ts';
@@ -50,7 +51,12 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
       own.follow(until),
       (async () => {
         // Who knows nothing must not take over from one that does.
-        await Promise.all([own.prepared(until), node.synced(until)]);
+        const { clusterAddress, clusterDevice } = settings;
+        await Promise.all([
+          own.prepared(until),
+          node.synced(until),
+          clusterAddress === 'manage' ? clusterDeviceIsThere(clusterDevice, log, until) : undefined,
+        ]);
         await carryWhileActive({
           lease: {
             client: local,

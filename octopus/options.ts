@@ -106,6 +106,19 @@ export const options = {
     parser: oneOf('auto', 'true', 'false'),
     default: 'auto',
   },
+  service: {
+    flag: 'service',
+    placeholder: 'NAME',
+    description:
+      'Service without selector that others dial: while this gateway carries the tunnels its slices hold the addresses of its pod',
+    parser: text,
+  },
+  podIps: {
+    flag: 'pod-ips',
+    placeholder: 'ADDRESSES',
+    description: 'addresses of the own pod, separated by commas; needed with --service',
+    parser: text,
+  },
   internalIp: {
     flag: 'internal-ip',
     placeholder: 'ADDRESS',

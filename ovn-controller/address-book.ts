@@ -13,6 +13,8 @@ export interface Claimant {
   readonly wish: Wish;
   /** It is the cluster's gateway, and may be. */
   readonly isGateway: boolean;
+  /** It is one of several, and gets an address of its own. */
+  readonly isCandidate?: boolean;
 }
 
 export interface FamilyCounts {
@@ -60,18 +62,21 @@ export class AddressBook {
   assign(claimant: Claimant, now: number): Assignment | Refusal {
     const had = this.#assignments.get(claimant.key);
     if (had !== undefined) return had;
-    return claimant.isGateway ? this.#assignGateway(claimant.key) : this.#assignOrdinary(claimant, now);
+    const { key, isGateway, isCandidate } = claimant;
+    return isGateway && !isCandidate ? this.#assignGateway(key) : this.#assignOrdinary(claimant, now);
   }
 
   /**
    * Takes note of what a port shows: addresses that are its pod's already. Where it lacks one of a family that the
    * network has by now, it gets one.
    *
+   * @param isCandidate it is one of several gateways.
    * @returns undefined where an address is not of this network, or is another's; nothing is noted then.
    */
   adopt(
     key: string,
     port: { readonly mac: string; readonly addresses: readonly Address[] },
+    isCandidate = false,
   ): Assignment | undefined {
     if (this.#assignments.has(key)) return undefined;
     if (this.#isGatewayPort(port.addresses)) {
@@ -91,7 +96,7 @@ export class AddressBook {
       return undefined;
     }
     const mac = this.#adoptedMac(port.mac, complete);
-    return this.#note(key, { addresses: complete, mac, gateway: false });
+    return this.#note(key, { addresses: complete, mac, gateway: isCandidate });
   }
 
   /** The pod is gone, and its port: its addresses rest, and it gets them first should it come again. */
@@ -100,7 +105,7 @@ export class AddressBook {
     if (assignment === undefined) return;
     this.#assignments.delete(key);
     this.#macs.delete(assignment.mac);
-    if (assignment.gateway) this.#gateway = undefined;
+    if (key === this.#gateway) this.#gateway = undefined;
     else for (const address of assignment.addresses) this.#poolOf(address)?.release(address, now, key);
   }
 
@@ -141,7 +146,7 @@ export class AddressBook {
     return this.#note(key, { addresses, mac: macOf(addresses), gateway: true });
   }
 
-  #assignOrdinary({ key, wish }: Claimant, now: number): Assignment | Refusal {
+  #assignOrdinary({ key, wish, isGateway }: Claimant, now: number): Assignment | Refusal {
     const wished = this.#claimWish(key, wish, now);
     if ('reason' in wished) return wished;
     const addresses = this.#complete(wished, now, key);
@@ -149,7 +154,7 @@ export class AddressBook {
       for (const address of wished) this.#poolOf(address)?.forget(address);
       return addresses;
     }
-    return this.#note(key, { addresses, mac: macOf(addresses), gateway: false });
+    return this.#note(key, { addresses, mac: macOf(addresses), gateway: isGateway });
   }
 
   /** The addresses that were asked for, all or none. */

@@ -6,7 +6,7 @@ export interface Assignment {
   /** One of each family of the network, IPv4 first. */
   readonly addresses: readonly Address[];
   readonly mac: string;
-  /** It has the gateway's addresses. */
+  /** It passes on what others send: it has the gateway's addresses, or is a candidate, who takes them when elected. */
   readonly gateway: boolean;
 }
 

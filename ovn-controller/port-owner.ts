@@ -15,6 +15,8 @@ export interface PortOwner {
   /** When a deletion that hangs counts as done, epoch milliseconds; absent where nobody deletes it. */
   readonly goneAt?: number;
   readonly isLabelledGateway: boolean;
+  /** It is labelled as one of several gateways. */
+  readonly isCandidate?: boolean;
   /** It comes again under the same name. */
   readonly isStateful: boolean;
   /** Those of an allocation that it has. */

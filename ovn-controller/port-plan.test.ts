@@ -170,6 +170,7 @@ describe('what a leader begins with', () => {
     owners: readonly PortOwner[],
     ports: readonly PortRow[],
     released: Record<string, string> = {},
+    mayBeGateway: (owner: PortOwner) => boolean = () => true,
   ) {
     const byKey = new Map(owners.map(one => [one.key, one]));
     return rebuildBook({
@@ -179,7 +180,7 @@ describe('what a leader begins with', () => {
       owner: key => byKey.get(key),
       ports,
       released: new Map(Object.entries(released).map(([key, address]) => [key, [ip(address)]])),
-      mayBeGateway: () => true,
+      mayBeGateway,
       now: 0,
       wallNow,
     });
@@ -225,6 +226,38 @@ describe('what a leader begins with', () => {
     expect(built.get('demo/thief')?.addresses).to.not.deep.equal([ip('10.113.0.50')]);
     expect(built.get('demo/wish')).to.equal(undefined);
     expect(built.get('demo/done')).to.equal(undefined);
+  });
+
+  it('gives each of several gateways an address of its own and a port that is held to its MAC, also after a restart', () => {
+    const labels = { 'nauti.io/cnf': 'true', 'nauti.io/gateway-address': 'elected' };
+    const pods = [
+      pod('n/fake', { labels }),
+      ...['n/gw-a', 'n/gw-b'].map(key => pod(key, { labels, serviceAccount: 'octopus' })),
+    ];
+    const keys = pods.map(({ key }) => key);
+    const { create } = planPorts(keys, world(pods, []));
+    const [fake, first, second] = [3, 4, 5].map(n => `0a:58:0a:71:00:0${n} 10.113.0.${n}`);
+    expect(create.map(one => [...one.port.addresses, ...one.port.portSecurity])).to.deep.equal([
+      [fake, fake],
+      [first, '0a:58:0a:71:00:04'],
+      [second, '0a:58:0a:71:00:05'],
+    ]);
+    const ports = create.map(one => ({
+      ...port(one.key, one.port.addresses[0] ?? ''),
+      port_security: one.port.portSecurity,
+    }));
+    expect(
+      isDone(
+        planPorts(
+          keys,
+          world(
+            pods,
+            ports,
+            rebuilt(pods, ports, {}, one => one.key !== 'n/fake'),
+          ),
+        ),
+      ),
+    ).to.equal(true);
   });
 
   it('gives the younger of two ports with one address another', () => {

@@ -63,7 +63,9 @@ export function planPorts(keys: readonly string[], input: PlanInput): PortPlan {
       continue;
     }
     const isGateway = owner.isLabelledGateway && input.mayBeGateway(owner);
-    const assignment = input.book.assign({ key, wish: wishOf(owner.annotations), isGateway }, input.now);
+    const { isCandidate = false } = owner;
+    const claimant = { key, wish: wishOf(owner.annotations), isGateway, isCandidate };
+    const assignment = input.book.assign(claimant, input.now);
     if ('reason' in assignment) {
       for (const port of ports) plan.remove.push(removal(key, port));
       plan.refused.push({ key, refusal: assignment });

@@ -37,9 +37,9 @@ export function rebuildBook(world: WorldOfPorts): AddressBook {
   }
   // Of several ports of a pod the one of its name is true: others are meddling, and go.
   own.sort((a, b) => byAge(a.owner, b.owner) || Number(isNamed(b)) - Number(isNamed(a)));
-  for (const { key, port } of own) {
+  for (const { key, port, owner } of own) {
     const shown = parsePortAddress(port.addresses[0] ?? '');
-    if (shown !== undefined) book.adopt(key, shown);
+    if (shown !== undefined) book.adopt(key, shown, owner !== undefined && isCandidate(owner, world));
   }
   const lost = [...world.owners].filter(
     one => isAlive(one, world.wallNow) && book.get(one.key) === undefined,
@@ -48,10 +48,15 @@ export function rebuildBook(world: WorldOfPorts): AddressBook {
     const wish = wishOf(owner.annotations);
     if (wish.kind !== 'addresses' || !wish.isAllocated) continue;
     const isGateway = owner.isLabelledGateway && world.mayBeGateway(owner);
-    book.assign({ key: owner.key, wish, isGateway }, world.now);
+    const claimant = { key: owner.key, wish, isGateway, isCandidate: isCandidate(owner, world) };
+    book.assign(claimant, world.now);
   }
   for (const [key, addresses] of world.released) book.remember(key, addresses, world.now);
   return book;
+}
+
+function isCandidate(owner: PortOwner, { mayBeGateway }: WorldOfPorts): boolean {
+  return owner.isLabelledGateway && owner.isCandidate === true && mayBeGateway(owner);
 }
 
 function isNamed({ key, port }: { readonly key: string; readonly port: PortRow }): boolean {

@@ -1,6 +1,6 @@
 import type { KubeObject } from '../api/meta.ts';
 import { objectKey } from '../api/meta.ts';
-import { gatewayPodLabel, podAnnotations } from '../api/names.ts';
+import { gatewayAddressLabel, gatewayPodLabel, podAnnotations } from '../api/names.ts';
 import {
   anyText,
   boolean,
@@ -93,6 +93,7 @@ export function readPod(object: KubeObject): WatchedPod | undefined {
     ...(goneAt === undefined ? {} : { goneAt }),
     serviceAccount: spec.serviceAccountName,
     isLabelledGateway: metadata.labels[gatewayPodLabel] === 'true',
+    isCandidate: metadata.labels[gatewayAddressLabel] === 'elected',
     isStateful: metadata.ownerReferences.some(({ kind, controller }) => controller && kind === 'StatefulSet'),
     annotations: pick(metadata.annotations, ownAnnotations),
     ...(condition?.reason === undefined ? {} : { refusal: condition.reason }),

@@ -207,7 +207,7 @@ describe('the gateway of both charts', function () {
     ['nauti', 'nauti-hub-octopus'],
     ['nauti-agent', 'nauti-octopus'],
   ] as const) {
-    it(`is one pod of ${chart} that may change its own network, and nothing else`, async () => {
+    it(`is a pod of ${chart} that may change its own network, and nothing else`, async () => {
       const objects = await render(chart);
       const gateway = podsOf(objects).find(({ owner }) => owner === `Deployment ${name}`);
       const [octopus] = gateway?.pod.containers ?? [];
@@ -221,6 +221,25 @@ describe('the gateway of both charts', function () {
       expect(service?.spec).to.deep.include({ type: 'NodePort', externalTrafficPolicy: 'Local' });
     });
 
+    it(`is two of ${chart}, and the Service leads to the one that carries the tunnels`, async () => {
+      const objects = await render(chart);
+      const [deployment, service] = ['Deployment', 'Service'].map(wanted =>
+        objects.find(({ kind, metadata }) => kind === wanted && metadata.name === name),
+      );
+      expect(deployment?.spec).to.include({ replicas: 2 });
+      expect(service?.spec).to.not.have.property('selector');
+      const slices = objects.filter(({ kind }) => kind === 'EndpointSlice');
+      expect(slices.map(({ metadata }) => metadata.name)).to.deep.equal([`${name}-ipv4`, `${name}-ipv6`]);
+      for (const slice of slices) {
+        expect(slice).to.not.have.property('endpoints');
+        expect(slice.metadata.labels).to.include({ 'kubernetes.io/service-name': name });
+      }
+      const rule = rulesOf(objects, 'Role', name).find(({ resources }) =>
+        resources.includes('endpointslices'),
+      );
+      expect(rule?.resourceNames).to.deep.equal(slices.map(({ metadata }) => metadata.name));
+    });
+
     it(`may touch nothing of the API of ${chart} but its own lease, keys and identity by name`, async () => {
       const namesOf = (resource: string, rules: readonly Rule[]) =>
         rules.filter(({ resources }) => resources.includes(resource)).flatMap(rule => rule.resourceNames);
@@ -229,6 +248,33 @@ describe('the gateway of both charts', function () {
       expect(namesOf('secrets', rules)).to.deep.equal([`${name}-key`, 'nauti-hub-identity']);
     });
   }
+});
+
+describe('a gateway that is alone', function () {
+  this.timeout(60_000);
+
+  it('gets its address from the ovn-controller, and ends before the next one starts', async () => {
+    const [two, one] = await Promise.all(
+      [2, 1].map(async replicas => {
+        const values = { ...required['nauti-agent'], 'octopus.replicas': replicas };
+        const found = (await render('nauti-agent', { values })).find(
+          ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'nauti-octopus',
+        );
+        return JSON.stringify(found?.spec);
+      }),
+    );
+    expect(two).to.contain('"nauti.io/gateway-address":"elected"').and.contain('NAUTI_CLUSTER_ADDRESS');
+    expect(one).to.not.contain('gateway-address');
+    expect(one).to.not.contain('NAUTI_CLUSTER_ADDRESS');
+    expect(one).to.contain('"nauti.io/cnf":"true"').and.contain('"type":"Recreate"');
+  });
+
+  it('uses the network of its node where the hub is told so, and no Service', async () => {
+    const objects = await render('nauti', { values: { 'octopus.hostNetwork': true } });
+    const gateway = podsOf(objects).find(({ owner }) => owner === 'Deployment nauti-hub-octopus');
+    expect(gateway?.pod).to.include({ hostNetwork: true });
+    expect(objects.filter(({ kind }) => kind === 'Service' || kind === 'EndpointSlice')).to.deep.equal([]);
+  });
 });
 
 describe('OVN by the chart nauti-agent', function () {

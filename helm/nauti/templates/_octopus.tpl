@@ -8,10 +8,12 @@ The templates take (dict "root" $ "isHub" …).
 {{- toJson (dict "component" (.isHub | ternary "hub-octopus" "octopus") "program" "octopus" "values" "octopus" "capabilities" (list "NET_ADMIN") "asRoot" true) -}}
 {{- end }}
 
-{{/* The only pod of its kind that carries tunnels: its Service must send to no other, and its address is one. */}}
+{{/* One pod carries the tunnels, by a Lease; the others stand by. */}}
 {{- define "nauti.octopusDeployment" -}}
 {{- $octopus := merge (dict "root" .root) (include "nauti.octopusComponent" . | fromJson) -}}
 {{- $values := .root.Values -}}
+{{- $hostNetwork := and .isHub $values.octopus.hostNetwork -}}
+{{- $isElected := and (not .isHub) (gt (int $values.octopus.replicas) 1) -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -20,10 +22,15 @@ metadata:
   labels:
     {{- include "nauti.labels" $octopus | nindent 4 }}
 spec:
-  replicas: 1
+  replicas: {{ $values.octopus.replicas }}
   revisionHistoryLimit: 3
-  # Two would have one address and one key.
+  {{- if or (eq (int $values.octopus.replicas) 1) $hostNetwork }}
+  # A new one could have neither the address nor the port of the old one.
   strategy: { type: Recreate }
+  {{- else }}
+  # One that stands by is there at any time.
+  strategy: { type: RollingUpdate, rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } }
+  {{- end }}
   selector:
     matchLabels:
       {{- include "nauti.selector" $octopus | nindent 6 }}
@@ -33,12 +40,30 @@ spec:
       {{- if not .isHub }}
       {{- /* By this label and its ServiceAccount ovn-controller knows the pod that gets the gateway's address. */}}
       {{- $_ := set $metadata.labels "nauti.io/cnf" "true" }}
+      {{- if $isElected }}
+      {{- /* Of several the one that carries the tunnels takes it itself. */}}
+      {{- $_ := set $metadata.labels "nauti.io/gateway-address" "elected" }}
+      {{- end }}
       {{- end }}
       {{- toYaml $metadata | nindent 6 }}
     spec:
       {{- include "nauti.podSettings" $octopus | nindent 6 }}
       automountServiceAccountToken: true
       terminationGracePeriodSeconds: 5
+      {{- if $hostNetwork }}
+      hostNetwork: true
+      dnsPolicy: ClusterFirstWithHostNet
+      {{- end }}
+      {{- if gt (int $values.octopus.replicas) 1 }}
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          # Where there is one node only, two of them are better than one: a pod dies more often than a node.
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              {{- include "nauti.selector" $octopus | nindent 14 }}
+      {{- end }}
       initContainers:
         # In a pod /proc/sys is read-only for all others, and the kubelets of few clusters allow this as the pod's sysctl.
         - name: forwarding
@@ -82,12 +107,25 @@ spec:
             - name: NAUTI_ENDPOINT
               value: {{ . | quote }}
             {{- end }}
-            {{- if eq $values.service.type "NodePort" }}
+            {{- if $hostNetwork }}
+            - name: NAUTI_ENDPOINT_PORT
+              value: {{ $values.service.targetPort | quote }}
+            {{- else if eq $values.service.type "NodePort" }}
             - name: NAUTI_ENDPOINT_PORT
               value: {{ $values.service.nodePort | quote }}
             {{- else }}
             - name: NAUTI_ENDPOINT_PORT
               value: {{ $values.service.port | quote }}
+            {{- end }}
+            {{- if and (not $hostNetwork) (eq "true" (include "nauti.octopusHasService" .)) }}
+            - name: NAUTI_SERVICE
+              value: {{ include "nauti.name" $octopus }}
+            - name: NAUTI_POD_IPS
+              valueFrom: { fieldRef: { fieldPath: status.podIPs } }
+            {{- end }}
+            {{- if $isElected }}
+            - name: NAUTI_CLUSTER_ADDRESS
+              value: manage
             {{- end }}
             - name: NAUTI_LEASE
               value: {{ include "nauti.name" $octopus }}
@@ -118,6 +156,12 @@ spec:
         {{- end }}
 {{- end }}
 
+{{/* On the hub the node port is the hub's own gateway's, unless another one is said. */}}
+{{- define "nauti.octopusHasService" -}}
+{{- $values := .root.Values -}}
+{{- or .isHub (not $values.cluster.hub) $values.cluster.ispublic (ne $values.tunnel.endpoint "") -}}
+{{- end }}
+
 {{- define "nauti.octopusService" -}}
 {{- $octopus := merge (dict "root" .root) (include "nauti.octopusComponent" . | fromJson) -}}
 {{- $service := .root.Values.service -}}
@@ -134,8 +178,7 @@ spec:
   # The addresses of other gateways stay as they are: WireGuard answers to where a packet came from.
   externalTrafficPolicy: Local
   {{- end }}
-  selector:
-    {{- include "nauti.selector" $octopus | nindent 4 }}
+  # No selector: the gateway that carries the tunnels writes the slices.
   ports:
     - name: wireguard
       protocol: {{ $service.protocol }}
@@ -144,6 +187,20 @@ spec:
       {{- if ne $service.type "ClusterIP" }}
       nodePort: {{ $service.nodePort }}
       {{- end }}
+{{- $component := . }}
+{{- range $family := list "IPv4" "IPv6" }}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: {{ include "nauti.name" $octopus }}-{{ lower $family }}
+  namespace: {{ $component.root.Release.Namespace }}
+  labels:
+    {{- include "nauti.labels" $octopus | nindent 4 }}
+    kubernetes.io/service-name: {{ include "nauti.name" $octopus }}
+    endpointslice.kubernetes.io/managed-by: octopus.nauti.io
+addressType: {{ $family }}
+{{- end }}
 {{- end }}
 
 {{/* Made empty: the gateway may then be allowed them by name, and uninstalling deletes them. */}}
