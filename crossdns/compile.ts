@@ -3,7 +3,7 @@
 import { addressBytes } from './address.ts';
 import type { Service } from './catalog.ts';
 import { type Candidate, candidatesOf, chooseEndpoints, type Locality } from './choose.ts';
-import { addressSets, NameBuilder, type ServiceAddress } from './namebuilder.ts';
+import { addressSets, NameBuilder, type ServiceAddress, type ZoneTerms } from './namebuilder.ts';
 import type { NameTable } from './nametable.ts';
 import type { ImportRecord } from './records.ts';
 import type { RecordSet } from './recordset.ts';
@@ -21,12 +21,8 @@ export interface Node {
  */
 export type ZoneForm = 'mcs' | 'endpoints';
 
-export interface CompileOptions {
+export interface CompileOptions extends ZoneTerms {
   readonly form: ZoneForm;
-  /** The zone's name in wire form, with the closing zero. */
-  readonly zone: Uint8Array;
-  /** Seconds. */
-  readonly ttl: number;
   readonly locality: Locality;
 }
 

@@ -1,7 +1,6 @@
 /** Puts the record sets of one service together, by name. Pure. */
 
 import type { Service } from './catalog.ts';
-import type { CompileOptions } from './compile.ts';
 import { labelsToWire } from './name.ts';
 import { NameTable } from './nametable.ts';
 import { concatOctets } from './octets.ts';
@@ -17,6 +16,14 @@ export interface ServiceAddress extends PortRecord {
   readonly addresses: readonly Uint8Array[];
 }
 
+/** What the records of a zone have in common. */
+export interface ZoneTerms {
+  /** The zone's name in wire form, with the closing zero. */
+  readonly zone: Uint8Array;
+  /** Seconds. */
+  readonly ttl: number;
+}
+
 /** Gathers what is below a service's own name, and the SRV records at it. */
 export class NameBuilder {
   services: RecordSet | undefined;
@@ -26,7 +33,7 @@ export class NameBuilder {
   /** Glue by target, so that records of one target share it by identity. */
   readonly #glue = new Map<string, Uint8Array>();
 
-  constructor(service: Service, { ttl, zone }: CompileOptions) {
+  constructor(service: Service, { ttl, zone }: ZoneTerms) {
     this.#ttl = ttl;
     this.#suffix = concatOctets(wire([service.name, service.namespace, 'svc']), zone);
   }

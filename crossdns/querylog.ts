@@ -2,8 +2,8 @@ import type { Logger } from '../process/log.ts';
 import type { ClientAddress } from './client.ts';
 import type { Query } from './message.ts';
 import { wireToName } from './name.ts';
+import type { Outcome, Transport } from './outcome.ts';
 import { typeText } from './protocol.ts';
-import type { Outcome, Transport } from './responder.ts';
 
 /** Writes a share of the queries to the log. Off until a share is set, which may be at any time. */
 export class QueryLog {

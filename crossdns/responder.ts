@@ -5,6 +5,7 @@ import type { ClientAddress } from './client.ts';
 import type { Node } from './compile.ts';
 import { type CookieBaker, cookieVerdict } from './cookie.ts';
 import { Query, verdict } from './message.ts';
+import type { Outcome, Transport } from './outcome.ts';
 import { plainUdpSize, rcode, recordClass, recordType } from './protocol.ts';
 import { QueryLog } from './querylog.ts';
 import type { RateLimiter } from './ratelimit.ts';
@@ -23,21 +24,6 @@ export interface ResponderOptions {
   /** How long a TCP connection may be idle, in milliseconds, for clients that ask (RFC 7828). */
   readonly tcpIdleMs?: number;
   readonly queryLog?: QueryLog;
-}
-
-/** How a message came; the size of its answer depends on it. */
-export type Transport = 'udp' | 'tcp';
-
-/** What became of the last message, for those who count. */
-export interface Outcome {
-  /** Undefined where it was about none. */
-  readonly zone: Zone | undefined;
-  /** With the bits that stand in the OPT record. */
-  readonly rcode: number;
-  readonly truncated: boolean;
-  readonly rateLimited: boolean;
-  /** One of {@link cookieVerdict}, -1 without a cookie. */
-  readonly cookie: number;
 }
 
 const maxTcp = 65_535;

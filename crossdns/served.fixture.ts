@@ -8,8 +8,9 @@ import { ClientAddress } from './client.ts';
 import type { ZoneForm } from './compile.ts';
 import { CookieBaker } from './cookie.ts';
 import { type Answer, makeQuery, type QueryOptions, readAnswer } from './dnsclient.ts';
+import type { Transport } from './outcome.ts';
 import { readServiceRecord } from './records.ts';
-import { Responder, type ResponderOptions, type Transport } from './responder.ts';
+import { Responder, type ResponderOptions } from './responder.ts';
 import type { Zone } from './zone.ts';
 import { openZones } from './zones.ts';
 

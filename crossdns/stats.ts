@@ -1,5 +1,5 @@
+import type { Transport } from './outcome.ts';
 import { recordType } from './protocol.ts';
-import type { Transport } from './responder.ts';
 
 /** Types that are counted by name; all others together. */
 export const countedTypes = ['A', 'AAAA', 'SRV', 'TXT', 'SOA', 'NS', 'PTR', 'ANY', 'other'] as const;

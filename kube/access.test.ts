@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { inClusterAccess, parseServer, tlsFrom, tokenAccess } from './access.ts';
+import { inClusterAccess, tokenAccess } from './access.ts';
+import { parseServer, tlsFrom } from './cluster-access.ts';
 
 describe('access', () => {
   let directory: string;

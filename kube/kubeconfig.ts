@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { parse } from 'yaml';
-import { type ClusterAccess, headerText, parseServer, tlsFrom } from './access.ts';
+import { type ClusterAccess, headerText, parseServer, tlsFrom } from './cluster-access.ts';
 import { RereadFile } from './reread-file.ts';
 
 /**

@@ -5,7 +5,7 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { ClusterAccess, TlsMaterial } from './access.ts';
+import type { ClusterAccess, TlsMaterial } from './cluster-access.ts';
 import { KubeError, transportReasons } from './error.ts';
 
 export interface Outgoing {

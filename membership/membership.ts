@@ -1,6 +1,7 @@
-import { type ClusterAccess, tokenAccess } from '../kube/access.ts';
+import { tokenAccess } from '../kube/access.ts';
 import { Backoff } from '../kube/backoff.ts';
 import { KubeClient, KubeError } from '../kube/client.ts';
+import type { ClusterAccess } from '../kube/cluster-access.ts';
 import type { Logger } from '../process/log.ts';
 import type { Identity, IdentitySecret } from './identity.ts';
 import { howToJoin } from './membership-error.ts';

@@ -4,7 +4,8 @@ import { type Agent, createServer, type IncomingMessage, type Server, type Serve
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import { type ClusterAccess, kubeconfigAccess } from '../../../kube/access.ts';
+import { kubeconfigAccess } from '../../../kube/access.ts';
+import type { ClusterAccess } from '../../../kube/cluster-access.ts';
 
 /** What happens to one request; several fields may be combined. */
 export interface Fault {

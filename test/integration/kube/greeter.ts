@@ -1,8 +1,8 @@
 import { splitKey } from '../../../api/meta.ts';
 import { configMaps } from '../../../api/resource.ts';
-import type { ClusterAccess } from '../../../kube/access.ts';
 import { ObjectCache } from '../../../kube/cache.ts';
 import { KubeClient } from '../../../kube/client.ts';
+import type { ClusterAccess } from '../../../kube/cluster-access.ts';
 import { Controller } from '../../../kube/controller.ts';
 import { leadWhileHolding } from '../../../kube/leader.ts';
 import type { Logger } from '../../../process/log.ts';
