@@ -55,6 +55,7 @@ export function decideAttachment({ sandbox, plan, pod, host, ports, hasPort }: A
   }
   const onHost: string[] = [];
   if (end.mtu !== plan.mtu) onHost.push(`link set dev ${end.name} mtu ${plan.mtu}`);
+  if (end.takesArp) onHost.push(`link set dev ${end.name} arp off`);
   if (!end.isUp) onHost.push(`link set dev ${end.name} up`);
   return {
     kind: 'keep',

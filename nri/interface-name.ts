@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Sandbox } from './sandbox.ts';
 
 /** All of our host interfaces begin so. */
-const prefix = 'nauti';
+export const interfacePrefix = 'nauti';
 /** 15 characters is the kernel's limit; 10 of base32 are 50 bits: 10,000 pods collide once in 22 million nodes. */
 const hashLength = 10;
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
@@ -15,7 +15,7 @@ const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
  */
 export function interfaceName({ uid, id }: Pick<Sandbox, 'uid' | 'id'>, nonce = ''): string {
   const hash = createHash('sha256').update(`${uid}\n${id}\n${nonce}`).digest();
-  return prefix + Array.from(hash.subarray(0, hashLength), byte => alphabet[byte & 31]).join('');
+  return interfacePrefix + Array.from(hash.subarray(0, hashLength), byte => alphabet[byte & 31]).join('');
 }
 
 /** Whether a device's name is one that {@link interfaceName} makes. */

@@ -35,6 +35,7 @@ const inPod: ObservedLink = {
   mac: plan.mac,
   mtu: 1442,
   isUp: true,
+  takesArp: true,
   addresses: plan.addresses,
 };
 const healthyPod: ObservedNamespace = {
@@ -42,7 +43,15 @@ const healthyPod: ObservedNamespace = {
   routes: [{ device: 'eth-ovn', destination: '10.112.0.0/12', gateway: '10.113.0.1', mtu: 1420 }],
   leavesChecksums: false,
 };
-const hostEnd: ObservedLink = { ...inPod, name: device, index: 20, peerIndex: 3, mac: '', addresses: [] };
+const hostEnd: ObservedLink = {
+  ...inPod,
+  name: device,
+  index: 20,
+  peerIndex: 3,
+  mac: '',
+  takesArp: false,
+  addresses: [],
+};
 const healthyHost: ObservedNamespace = { links: [hostEnd], routes: [], leavesChecksums: undefined };
 const port: SwitchPort = {
   name: device,
@@ -150,13 +159,17 @@ describe('the decision over a NIC that may be there', () => {
     expect(decision).to.deep.equal({ kind: 'make', remove: [], isInTheWay: true });
   });
 
-  it('sets the end on the node up', () => {
+  it('sets the end on the node up, and lets the node answer no ARP there', () => {
     const decision = decideAttachment({
       ...healthy,
-      host: { ...healthyHost, links: [{ ...hostEnd, isUp: false, mtu: 1500 }] },
+      host: { ...healthyHost, links: [{ ...hostEnd, isUp: false, takesArp: true, mtu: 1500 }] },
     });
     expect(decision).to.deep.include({
-      onHost: [`link set dev ${device} mtu 1442`, `link set dev ${device} up`],
+      onHost: [
+        `link set dev ${device} mtu 1442`,
+        `link set dev ${device} arp off`,
+        `link set dev ${device} up`,
+      ],
     });
   });
 });
@@ -265,7 +278,10 @@ describe('the MTU', () => {
     });
     expect(findUnderlay({ ...sources, encapAddress: '203.0.113.50' }).kind).to.equal('waits');
     expect(findUnderlay({ ...sources, encapAddress: undefined }).kind).to.equal('waits');
-    expect(findUnderlay({ ...sources, podMtu: undefined }).kind).to.equal('needs-pod');
+    expect(findUnderlay({ ...sources, mtu: 1442, podMtu: undefined })).to.deep.equal({
+      kind: 'needs-pod',
+      provisional: { mtu: 1442, routeMtu: 1362, ownChecksums: true },
+    });
   });
 });
 
@@ -288,6 +304,7 @@ describe('what ip prints', () => {
             mac: '0a:58:0a:71:00:05',
             mtu: 1442,
             isUp: true,
+            takesArp: true,
           },
           addresses: ['10.113.0.5/16'],
         },

@@ -36,6 +36,7 @@ const link: ObservedLink = {
   mac: '0a:58:0a:71:00:09',
   mtu: 1442,
   isUp: true,
+  takesArp: true,
   addresses: ['10.113.0.9/16', 'fd00:10:113::9/64'],
 };
 const eth0: ObservedLink = {

@@ -1,5 +1,7 @@
 /** What may pass the node's own device, as text for `nft`. Pure. */
 
+import { interfacePrefix } from './interface-name.ts';
+
 /** The table, of the family `inet`. */
 export const firewallTable = 'nauti';
 
@@ -8,6 +10,9 @@ export const firewallTable = 'nauti';
  * which would take another one. What comes in by it must belong to what left: the pods of other clusters reach neither
  * the node nor, through it, the first network of its pods. Of IPv6, neighbours must find each other; router
  * advertisements are dropped with the rest.
+ *
+ * Where the datapath is in user space the node's kernel sees what comes out of the pods' second NICs too, as their ends
+ * are devices of its own: none of it is the kernel's business, and it would lead past the switch and these rules.
  *
  * The text is one transaction: it replaces the table, which is never away.
  *
@@ -23,6 +28,10 @@ export function firewallOf(device: string, addresses: readonly string[]): string
   return `table inet ${firewallTable} {}
 delete table inet ${firewallTable}
 table inet ${firewallTable} {
+  chain from_pods {
+    type filter hook prerouting priority raw; policy accept;
+    iifname "${interfacePrefix}*" drop
+  }
   chain post {
     type nat hook postrouting priority srcnat - 5; policy accept;
     ${masquerade.join('\n    ')}

@@ -9,6 +9,8 @@ export interface ObservedLink {
   readonly mac: string;
   readonly mtu: number;
   readonly isUp: boolean;
+  /** Whether the kernel answers ARP there. */
+  readonly takesArp: boolean;
   /** `10.113.0.5/16`, without those that the kernel makes by itself. */
   readonly addresses: readonly string[];
 }
@@ -70,6 +72,7 @@ function readLink(entry: Record<string, unknown>): ObservedLink | undefined {
     mac: typeof address === 'string' ? address : '',
     mtu: typeof mtu === 'number' ? mtu : 0,
     isUp: Array.isArray(flags) && flags.includes('UP'),
+    takesArp: !(Array.isArray(flags) && flags.includes('NOARP')),
     addresses: (Array.isArray(addr_info) ? addr_info : [])
       .filter(({ local, scope }) => typeof local === 'string' && scope !== 'link')
       .map(({ local, prefixlen }) => `${local}/${prefixlen}`),

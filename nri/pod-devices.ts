@@ -7,8 +7,13 @@ import { ProgramError, runProgram } from './program.ts';
 
 // The scripts are constant; what varies are arguments made of numbers, and file 3: the pod's network namespace.
 
-/** $1 host's device, $2 MTU, $3 MAC, $4 whether the pod calculates checksums; standard input: lines for the pod's side. */
-const makeScript = `ip link add name "$1" mtu "$2" up type veth peer name ${podDevice} address "$3" mtu "$2" netns /proc/self/fd/3 &&
+/**
+ * The node's own kernel sees what a pod sends too, where the datapath is in user space: it must not answer for addresses of
+ * the node, or pods would reach it past the switch.
+ *
+ * $1 host's device, $2 MTU, $3 MAC, $4 whether the pod calculates checksums; standard input: lines for the pod's side.
+ */
+const makeScript = `ip link add name "$1" mtu "$2" arp off up type veth peer name ${podDevice} address "$3" mtu "$2" netns /proc/self/fd/3 &&
 exec nsenter --net=/proc/self/fd/3 sh -c 'ip -batch - && { test "$0" = false || exec ethtool -K ${podDevice} tx off >/dev/null; }' "$4"`;
 const repairScript = `ip -batch - && { test "$0" = false || exec ethtool -K ${podDevice} tx off >/dev/null; }`;
 const observeScript = `ip -json -details -force -batch - && { ethtool -k ${podDevice} 2>/dev/null | grep ^tx-checksumming || :; }`;

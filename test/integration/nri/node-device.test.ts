@@ -6,27 +6,13 @@ import { type ObservedNamespace, observingLines, readNamespace } from '../../../
 import { allocation, startWorld, type World } from './world.ts';
 
 const listen = (port: number) =>
-  `import socket; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.bind(("0.0.0.0", ${port})); s.listen()
+  `import socket; s = socket.socket(socket.AF_INET6); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("::", ${port})); s.listen()
 while True:
-  c, a = s.accept(); c.sendall(a[0].encode()); c.close()`;
+  c, a = s.accept(); c.sendall(a[0].replace("::ffff:", "").encode()); c.close()`;
 
-/**
- * Another cluster behind its gateway, both in one namespace `far` on the switch; a pod `plain` that has only the first
- * network; and a kubelet, as far as a port goes.
- */
-const neighbours = `ip netns add far
-ip link add far0 type veth peer name eth0 netns far
-ip netns exec far ethtool -K eth0 tx off >/dev/null
-ip link set far0 up
-ip -n far link set lo up
-ip -n far link set eth0 up
-ip -n far address add 10.113.0.1/16 dev eth0
-ip -n far address add fd00:10:113::1/64 dev eth0 nodad
-ip -n far address add 10.114.0.5/32 dev eth0
-ip -n far address add fd00:10:114::5/128 dev eth0 nodad
-ip -n far route add 10.244.99.0/24 via 10.113.0.9
-ip netns add plain
+/** A pod `plain` that has only the first network. */
+const plainPod = `ip netns add plain
 ip link add plain0 type veth peer name eth0 netns plain
 ip link set plain0 up
 ip address add 10.244.99.1/24 dev plain0
@@ -36,24 +22,36 @@ ip -n plain route add default via 10.244.99.1
 mount -o remount,rw /proc/sys 2>/dev/null || :
 sysctl -qw net.ipv4.ip_forward=1`;
 
+/** The gateway's pod speaks for another cluster too: it has an address of that, and would send to any network of the node. */
+const otherCluster = `ip address add 10.114.0.5/32 dev lo
+ip address add fd00:10:114::5/128 dev lo
+ip route add 10.244.99.0/24 via 10.113.0.9`;
+
 describe("the node's own device, on a real Open vSwitch", function () {
   this.timeout(60_000);
   let world: World;
+  /** Paths of network namespaces. */
+  const namespaces = { far: '', plain: '/run/netns/plain' };
+  const into = (name: 'far' | 'plain' | undefined) =>
+    name === undefined ? [] : [`--net=${namespaces[name]}`];
+  const inNamespace = (name: 'far' | 'plain' | undefined, ...words: readonly string[]) =>
+    world.node.run('nsenter', ...into(name), ...words);
 
   before(async function () {
     this.timeout(120_000);
     world = await startWorld();
-    await world.node.run('sh', '-euc', neighbours);
-    await world.node.vsctl('add-port', 'br-int', 'far0');
+    await world.node.run('sh', '-euc', plainPod);
+    await world.startAgent();
+    const { 'nauti.io/routes': _, ...gateway } = allocation(1);
+    namespaces.far = (await world.runSandbox(await world.createPod('gateway', gateway))).netns;
+    await inNamespace('far', 'sh', '-euc', otherCluster);
     for (const [name, netns, port] of [
       ['kubelet', undefined, 10_250],
       ['service', 'far', 80],
       ['pod', 'plain', 8080],
     ] as const) {
-      const into = netns === undefined ? [] : [`--net=/run/netns/${netns}`];
-      world.node.start(name, 'nsenter', [...into, 'python3', '-c', listen(port)]);
+      world.node.start(name, 'nsenter', [...into(netns), 'python3', '-c', listen(port)]);
     }
-    await world.startAgent();
   });
   after(() => world?.[Symbol.asyncDispose]());
 
@@ -78,10 +76,9 @@ describe("the node's own device, on a real Open vSwitch", function () {
       { contentType: 'application/merge-patch+json', body: { metadata: { annotations } } },
     );
   /** What a server on `address` says that the client's address is; its error if it says nothing. */
-  const ask = (from: string | undefined, address: string, port: number) => {
-    const into = from === undefined ? [] : [`--net=/run/netns/${from}`];
+  const ask = (from: 'far' | 'plain' | undefined, address: string, port: number) => {
     const client = `import socket; print(socket.create_connection(("${address}", ${port}), 0.7).recv(99).decode())`;
-    return world.node.run('nsenter', ...into, 'python3', '-c', client).then(
+    return inNamespace(from, 'python3', '-c', client).then(
       text => text.trim(),
       error => (/timed out|refused|unreachable/i.exec(String(error)) ?? [String(error)])[0].toLowerCase(),
     );
@@ -106,10 +103,10 @@ describe("the node's own device, on a real Open vSwitch", function () {
       addresses: ['10.113.0.9/16', 'fd00:10:113::9/64'],
     });
     const { routes, leavesChecksums } = await observe();
-    // No pod's first NIC is known yet: what an overlay would leave.
+    // The pods' first NIC has 1450.
     expect(routes.filter(route => route.device === 'ovn0')).to.deep.equal([
-      { device: 'ovn0', destination: '10.112.0.0/12', gateway: '10.113.0.1', mtu: 1362 },
-      { device: 'ovn0', destination: 'fd00:10::/32', gateway: 'fd00:10:113::1', mtu: 1362 },
+      { device: 'ovn0', destination: '10.112.0.0/12', gateway: '10.113.0.1', mtu: 1370 },
+      { device: 'ovn0', destination: 'fd00:10::/32', gateway: 'fd00:10:113::1', mtu: 1370 },
     ]);
     expect(leavesChecksums).to.equal(false);
     expect((await world.ports()).get('ovn0')).to.include({
@@ -150,18 +147,14 @@ describe("the node's own device, on a real Open vSwitch", function () {
     expect(await dropped('forwarded')).to.be.greaterThan(before.forwarded);
     const linkLocal = await world.node.run('sh', '-c', 'ip -6 -o address show dev ovn0 scope link');
     const [, address = ''] = /inet6 (fe80[^/]+)/.exec(linkLocal) ?? [];
-    for (const target of [`[fd00:10:113::9]`, `[${address}%25eth0]`]) {
-      const { code } = await world.node
-        .run('nsenter', '--net=/run/netns/far', 'curl', '-gsm', '1', `http://${target}:9100/metrics`)
-        .then(
-          () => ({ code: 0 }),
-          () => ({ code: 28 }),
-        );
-      expect(code, target).to.equal(28);
+    for (const target of [`[fd00:10:113::9]`, `[${address}%25eth-ovn]`]) {
+      const url = `http://${target}:10250/`;
+      const attempt = inNamespace('far', 'sh', '-c', `curl -gsm 1 '${url}'; echo "ended with $?"`);
+      expect(await attempt, url).to.contain('ended with 28');
     }
     // It can be pinged.
-    await world.node.run('nsenter', '--net=/run/netns/far', 'ping', '-c1', '-W2', '10.113.0.9');
-    await world.node.run('nsenter', '--net=/run/netns/far', 'ping', '-c1', '-W2', 'fd00:10:113::9');
+    await inNamespace('far', 'ping', '-c1', '-W2', '10.113.0.9');
+    await inNamespace('far', 'ping', '-c1', '-W2', 'fd00:10:113::9');
   });
 
   const repairs = async () =>
@@ -246,9 +239,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
   it('is not touched by an agent that starts', async () => {
     await isReady();
     const before = await device();
-    const pings = world.node.run(
-      ...['nsenter', '--net=/run/netns/far', 'ping', '-i', '0.05', '-c', '60', '-W1', '10.113.0.9'],
-    );
+    const pings = inNamespace('far', 'ping', '-i', '0.05', '-c', '60', '-W1', '10.113.0.9');
     await world.node.end('agent', 'SIGTERM');
     await world.startAgent();
     await isReady();
@@ -274,6 +265,26 @@ describe("the node's own device, on a real Open vSwitch", function () {
     expect((await device())?.mac).to.equal('0a:58:0a:71:00:0a');
   });
 
+  it('is not passed by: the node takes nothing from the ends of second NICs on it', async () => {
+    const [link] = (await observe()).links.filter(({ name }) => name.startsWith('nauti'));
+    expect(link).to.include({ takesArp: false });
+    // A pod that knows the MAC of its own NIC's other end need not ask for it.
+    await inNamespace(
+      'far',
+      'ip',
+      'neigh',
+      'replace',
+      '10.113.0.10',
+      'lladdr',
+      link?.mac ?? '',
+      'dev',
+      'eth-ovn',
+    );
+    expect(await ask('far', '10.113.0.10', 10_250)).to.equal('timed out');
+    await inNamespace('far', 'ip', 'neigh', 'del', '10.113.0.10', 'dev', 'eth-ovn');
+    expect(await ask('plain', '10.114.0.5', 80)).to.equal('10.113.0.10');
+  });
+
   it('goes, and its rules, where the node is to have none', async () => {
     await world.node.end('agent', 'SIGTERM');
     await world.startAgent('--cluster-set-ip=false');
@@ -281,7 +292,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
       what: 'everything being gone',
       timeout: 10_000,
     });
-    expect(await world.ports()).to.deep.equal(new Map());
+    expect([...(await world.ports()).keys()]).to.not.include('ovn0');
   });
 
   it('leaves a device of the name alone that is not ours', async () => {
