@@ -80,6 +80,8 @@ export class AddressBook {
   ): Assignment | undefined {
     if (this.#assignments.has(key)) return undefined;
     if (this.#isGatewayPort(port.addresses)) {
+      // Assigned before it was a candidate, it would keep the elected one from having them.
+      if (isCandidate) return undefined;
       if (this.#gateway !== undefined) return undefined;
       this.#gateway = key;
       const gateway = this.#gatewayAddresses();
@@ -147,7 +149,8 @@ export class AddressBook {
   }
 
   #assignOrdinary({ key, wish, isGateway }: Claimant, now: number): Assignment | Refusal {
-    const wished = this.#claimWish(key, wish, now);
+    const isStale = isGateway && wish.kind === 'addresses' && this.#isGatewayPort(wish.addresses);
+    const wished = this.#claimWish(key, isStale ? { kind: 'none' } : wish, now);
     if ('reason' in wished) return wished;
     const addresses = this.#complete(wished, now, key);
     if ('reason' in addresses) {

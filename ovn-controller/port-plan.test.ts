@@ -260,6 +260,16 @@ describe('what a leader begins with', () => {
     ).to.equal(true);
   });
 
+  it('gives a gateway that has become a candidate an address of its own instead', () => {
+    const gateway = '0a:58:0a:71:00:01 10.113.0.1';
+    const annotations = { 'nauti.io/ip_address': '10.113.0.1', 'nauti.io/allocated': 'true' };
+    const labels = { 'nauti.io/cnf': 'true', 'nauti.io/gateway-address': 'elected' };
+    const pods = [pod('n/gw', { labels, annotations, serviceAccount: 'octopus' })];
+    const ports = [port('n/gw', gateway)];
+    const { repair } = planPorts(['n/gw'], world(pods, ports, rebuilt(pods, ports)));
+    expect(repair.map(one => one.port.addresses)).to.deep.equal([[right]]);
+  });
+
   it('gives the younger of two ports with one address another', () => {
     const pods = [pod('demo/young', { createdAt: '2026-01-01T00:00:30Z' }), pod('demo/old')];
     const ports = pods.map(({ key }) => port(key, '0a:58:0a:71:00:09 10.113.0.9'));
