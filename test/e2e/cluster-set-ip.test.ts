@@ -1,0 +1,165 @@
+import { expect } from 'chai';
+import { runInNode } from '../../lab/lab.ts';
+import { eventually } from './eventually.ts';
+import { apply, type Cluster, kubectl, readJson } from './kubectl.ts';
+import { deployNginx, exportService } from './nginx.ts';
+import { curl, dig, run, type Toolbox } from './toolbox.ts';
+
+const namespace = 'e2e-vip';
+const exporter: Cluster = 'cluster1';
+const importer: Cluster = 'cluster2';
+const importerNode = 'cluster2-node1';
+const service = { cluster: exporter, namespace, name: 'web' } as const;
+const name = `web.${namespace}.svc.clusterset.local`;
+const answerLimit = 20_000;
+
+interface Annotated {
+  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly status: { readonly podIP?: string };
+}
+
+/** One with a second NIC, one that asked for an impossible address and has none, one on the network of its node. */
+const kinds: Readonly<Record<string, { readonly annotations?: object; readonly spec?: object }>> = {
+  usual: {},
+  plain: { annotations: { 'nauti.io/ip_address': '10.0.0.1' } },
+  host: { spec: { hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' } },
+};
+
+describe('the address of an imported service', function () {
+  this.timeout(120_000);
+  const client = (cluster: Cluster, kind: string): Toolbox => ({ cluster, namespace, name: kind });
+
+  before(async () => {
+    const clusters = [exporter, importer] as const;
+    await Promise.all(clusters.map(cluster => kubectl(cluster, ['create', 'namespace', namespace])));
+    const pods = Object.entries(kinds).map(([kind, { annotations, spec }]) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { namespace, name: kind, ...(annotations && { annotations }) },
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        containers: [
+          {
+            name: 'toolbox',
+            image: 'nauti-lab/toolbox:1',
+            imagePullPolicy: 'IfNotPresent',
+            command: ['sleep', 'infinity'],
+          },
+        ],
+        ...spec,
+      },
+    }));
+    const start = async (cluster: Cluster) => {
+      await apply(cluster, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: pods }));
+      await kubectl(cluster, [
+        ...['wait', '-n', namespace, '--for=condition=Ready', '--timeout=60s'],
+        ...Object.keys(kinds).map(kind => `pod/${kind}`),
+      ]);
+    };
+    await Promise.all([...clusters.map(start), deployNginx(service, 2).then(() => exportService(service))]);
+  });
+
+  after(async () => {
+    await Promise.all(
+      [exporter, importer].map(cluster =>
+        kubectl(cluster, ['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=90s']),
+      ),
+    );
+  });
+
+  const annotationsOf = async (cluster: Cluster, kind: string, object: string) => {
+    const scope = kind === 'node' ? [] : ['-n', namespace];
+    const { metadata } = (await readJson(cluster, [kind, object, ...scope])) as Annotated;
+    return metadata.annotations ?? {};
+  };
+  /** The address of a node's ovn0. */
+  const ovn0 = async (cluster: Cluster, node: string) =>
+    (await annotationsOf(cluster, 'node', node))['nauti.io/ip_address']?.split(',')[0] ?? '';
+  const vipOf = async (cluster: Cluster) => {
+    const found = (await readJson(cluster, ['serviceimport', '-n', namespace, 'web'])) as {
+      spec: { ips?: string[] };
+    };
+    return found.spec.ips?.[0] ?? '';
+  };
+  const welcomes = (from: Toolbox) =>
+    eventually(
+      `curl ${name} from ${from.name} of ${from.cluster}`,
+      answerLimit,
+      () => curl(from, `http://${name}`),
+      page => page?.includes('Welcome to nginx!') === true,
+    );
+
+  for (const cluster of [importer, exporter]) {
+    it(`is what ${name} answers in ${cluster}`, async () => {
+      await eventually(
+        'the VIP',
+        answerLimit,
+        async () => [await dig(client(cluster, 'usual'), name), await vipOf(cluster)] as const,
+        ([{ data }, vip]) => vip !== '' && data.join() === vip,
+      );
+    });
+
+    for (const kind of Object.keys(kinds)) {
+      it(`leads a pod of ${cluster} to it: ${kind}`, () => welcomes(client(cluster, kind)));
+    }
+  }
+
+  it('was tried by a pod that has no second NIC indeed', async () => {
+    expect(await annotationsOf(importer, 'pod', 'plain')).to.not.have.property('nauti.io/allocated');
+    expect((await run(client(importer, 'plain'), 'ip', 'link', 'show', 'eth-ovn')).code).to.not.equal(0);
+  });
+
+  it('leads a node to it', async () => {
+    const page = await runInNode(importerNode, [
+      ...['curl', '--silent', '--max-time', '5', `http://${await vipOf(importer)}`],
+    ]);
+    expect(page).to.contain('Welcome to nginx!');
+  });
+
+  it('leads to all endpoints; they see the node of a client of another cluster, and the client of their own', async () => {
+    for (let count = 0; count < 12; count++) await curl(client(importer, 'usual'), `http://${name}`);
+    const { items } = (await readJson(exporter, ['pods', '-n', namespace, '-l', 'app=web'])) as {
+      items: Annotated[];
+    };
+    const logs = await Promise.all(
+      items.map(({ metadata }) => kubectl(exporter, ['logs', '-n', namespace, metadata.name])),
+    );
+    const node = await ovn0(importer, importerNode);
+    for (const log of logs) expect(log).to.match(new RegExp(`^${node.replaceAll('.', '\\.')} .*curl/`, 'm'));
+    const { status } = (await readJson(exporter, ['pod', '-n', namespace, 'usual'])) as Annotated;
+    expect(
+      logs
+        .join('\n')
+        .split('\n')
+        .filter(line => line.startsWith(`${status.podIP} `)),
+    ).to.not.deep.equal([]);
+  });
+
+  it('opens no way back: a pod of another cluster reaches neither the kubelet nor any port of a node', async () => {
+    const node = `${exporter}-node1`;
+    const address = await ovn0(exporter, node);
+    const from = client(importer, 'usual');
+    const dropped = async () => {
+      const rules = await runInNode(node, ['nft', 'list', 'chain', 'inet', 'nauti', 'inbound']);
+      return Number(/counter packets (\d+) bytes \d+ drop/.exec(rules)?.[1]);
+    };
+    const before = await dropped();
+    expect((await run(from, 'ping', '-c', '1', '-W', '3', address)).code).to.equal(0);
+    for (const url of [`https://${address}:10250/healthz`, `http://${address}:9457/metrics`]) {
+      const { code } = await run(from, 'curl', '--silent', '--insecure', '--max-time', '1', url);
+      expect(code, url).to.equal(28);
+    }
+    expect(await dropped()).to.be.greaterThan(before);
+    // The node itself answers there: it is the rules that keep others away.
+    await runInNode(node, [
+      'curl',
+      '--silent',
+      '--fail',
+      '--max-time',
+      '3',
+      '-o',
+      '/dev/null',
+      `http://${address}:9457/healthz`,
+    ]);
+  });
+});
