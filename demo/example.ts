@@ -4,6 +4,8 @@ import { until } from '../lab/until.ts';
 import type { Cluster } from './cluster.ts';
 
 export const exampleUrl = 'http://nginx-svc.default.svc.hyperos.local';
+/** Its address in the asking cluster, by the zone of KEP-1645. */
+export const vipUrl = 'http://nginx-svc.default.svc.clusterset.local';
 export const clientPod = 'toolbox';
 
 const nginx = `
@@ -82,11 +84,11 @@ export async function startClient(cluster: Cluster): Promise<void> {
 }
 
 /** @returns the page, once the name answers. */
-export async function curlNginx(cluster: Cluster): Promise<string> {
+export async function curlNginx(cluster: Cluster, url = exampleUrl): Promise<string> {
   let last = '';
   return until(
     async () => {
-      const command = ['curl', '--silent', '--show-error', '--fail', '--max-time', '5', exampleUrl];
+      const command = ['curl', '--silent', '--show-error', '--fail', '--max-time', '5', url];
       const { code, stdout, stderr } = await cluster.tryKubectl([
         'exec',
         '-n',
@@ -99,7 +101,7 @@ export async function curlNginx(cluster: Cluster): Promise<string> {
       return code === 0 && stdout;
     },
     {
-      what: `an answer of ${exampleUrl} in ${cluster.name}`,
+      what: `an answer of ${url} in ${cluster.name}`,
       timeout: 60_000,
       interval: 250,
       signal: cluster.signal,

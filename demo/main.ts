@@ -22,6 +22,7 @@ import {
   nginxSaw,
   secondAddress,
   startClient,
+  vipUrl,
 } from './example.ts';
 import { buildNautiImage, loadNautiImage, type NautiImage } from './image.ts';
 import { forwardClusterDns, installHub, joinCluster } from './install.ts';
@@ -138,6 +139,9 @@ function steps(topology: Topology): ListrTask<Context>[] {
         signal: interrupted.signal,
       });
       progress.say(`nginx has logged a request of ${client}`);
+    }),
+    step(`curl ${vipUrl}, by the address that cluster2 gave it`, async () => {
+      await curlNginx(second, vipUrl);
     }),
   ];
 }

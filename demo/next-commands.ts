@@ -1,4 +1,4 @@
-import { clientPod, exampleUrl } from './example.ts';
+import { clientPod, exampleUrl, vipUrl } from './example.ts';
 
 export interface Suggestion {
   readonly what: string;
@@ -13,6 +13,10 @@ export const suggestions: readonly Suggestion[] = [
   {
     what: 'the same again',
     commands: [`${lab} kubectl cluster2 exec ${clientPod} -- curl -s ${exampleUrl}`],
+  },
+  {
+    what: 'the same by the address that the service has in cluster2, which kube-proxy serves',
+    commands: [`${lab} kubectl cluster2 exec ${clientPod} -- curl -s ${vipUrl}`],
   },
   {
     what: 'more pods in cluster1: the answers in cluster2 follow',
