@@ -11,7 +11,8 @@ const importer: Cluster = 'cluster2';
 const importerNode = 'cluster2-node1';
 const service = { cluster: exporter, namespace, name: 'web' } as const;
 const name = `web.${namespace}.svc.clusterset.local`;
-const answerLimit = 20_000;
+/** Milliseconds; tunnels may have to come up, where a cluster has just joined. */
+const answerLimit = 60_000;
 
 interface Annotated {
   readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
