@@ -15,6 +15,7 @@ import { presharedKey } from './key.ts';
 import { type GatewayKeys, KeySecret } from './key-secret.ts';
 import { KnownPeers } from './known-peers.ts';
 import { Links } from './links.ts';
+import { ListenPort } from './listen-port.ts';
 import { type GatewayMetrics, gatewayMetrics } from './metrics.ts';
 import { type NodeFacts, type OwnEndpoint, ownEndpoint } from './own-endpoint.ts';
 import { ownPeer, ownTunnels, saysSo } from './own-peer.ts';
@@ -63,6 +64,7 @@ export class Gateway {
   #problem: string | undefined;
   #hasNewDevice = true;
   #isDoubtful = false;
+  readonly #listenPort = new ListenPort();
   readonly #stale = new StaleSessions();
 
   constructor(options: GatewayOptions) {
@@ -283,9 +285,18 @@ export class Gateway {
     this.#lookup.set(targets, acceptance.globals);
     const changedKeys = this.#links.changedKeys;
     const { meshKey } = settings;
+    const dead = this.#links.dead;
+    const listenPort = this.#listenPort.choose({
+      usual: settings.listenPort,
+      isFree: !own.isPublic && own.internal === undefined,
+      isCutOff: [...targets.keys()].some(id => dead.has(id)),
+      now: performance.now(),
+      random: Math.random(),
+    });
     const plan = planDevice({
       local: {
         ...settings,
+        listenPort,
         id: settings.clusterId,
         underlayMtu: underlay.mtu,
         keepalive: own.keepalive,
@@ -307,7 +318,7 @@ export class Gateway {
     const stale = this.#isDoubtful ? new Set<string>() : found;
     const hasChanged = await this.#dataPath.apply(plan, state, {
       privateKey,
-      dead: this.#links.dead,
+      dead,
       stale,
       signal,
     });
@@ -371,7 +382,11 @@ export class Gateway {
     const { local, settings } = this.#options;
     const { service, namespace, podIps, nodeName, listenPort: port } = settings;
     if (service === undefined) return;
-    await takeService(local, { service, namespace, podIps: (podIps ?? '').split(','), nodeName, port }, signal);
+    await takeService(
+      local,
+      { service, namespace, podIps: (podIps ?? '').split(','), nodeName, port },
+      signal,
+    );
   }
 
   /** Tells the others how this gateway is reached, and its keys. */
