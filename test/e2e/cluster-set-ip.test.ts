@@ -136,6 +136,62 @@ describe('the address of an imported service', function () {
     ).to.not.deep.equal([]);
   });
 
+  /** How many requests of a path each pod of `web` has logged. */
+  async function requests(cluster: Cluster, path: string): Promise<number[]> {
+    const { items } = (await readJson(cluster, ['pods', '-n', namespace, '-l', 'app=web'])) as {
+      items: Annotated[];
+    };
+    // The errors' log names them too.
+    const asked = new RegExp(`^[0-9a-f.:]+ - .*"GET /${path} `);
+    const logs = items.map(({ metadata }) => kubectl(cluster, ['logs', '-n', namespace, metadata.name]));
+    return (await Promise.all(logs)).map(log => log.split('\n').filter(line => asked.test(line)).length);
+  }
+  async function ask(path: string, times: number): Promise<void> {
+    const url = `http://${name}/${path}`;
+    const loop = `for i in $(seq ${times}); do curl --silent --max-time 3 --output /dev/null ${url} || exit 1; done`;
+    expect((await run(client(importer, 'usual'), 'sh', '-c', loop)).code).to.equal(0);
+  }
+
+  it('keeps a client at one endpoint where the Service asks for that', async () => {
+    const patch = JSON.stringify({ spec: { sessionAffinity: 'ClientIP' } });
+    await kubectl(exporter, ['patch', 'service', 'web', '-n', namespace, '-p', patch]);
+    let round = 0;
+    await eventually(
+      'all requests at one of two endpoints',
+      answerLimit,
+      async () => {
+        const path = `affine-${++round}`;
+        await ask(path, 10);
+        return (await requests(exporter, path)).sort();
+      },
+      counts => counts.join() === '0,10',
+    );
+  });
+
+  it('leads by a port that clusters number differently to those only that expose it', async () => {
+    const none = '{"spec":{"sessionAffinity":"None"}}';
+    await kubectl(exporter, ['patch', 'service', 'web', '-n', namespace, '-p', none]);
+    await deployNginx({ ...service, cluster: importer }, 1);
+    const patch = JSON.stringify([{ op: 'replace', path: '/spec/ports/0/port', value: 81 }]);
+    await kubectl(importer, ['patch', 'service', 'web', '-n', namespace, '--type=json', '-p', patch]);
+    await exportService({ ...service, cluster: importer });
+    await kubectl(importer, [
+      ...['wait', 'serviceexport/web', '-n', namespace, '--timeout=30s'],
+      "--for=jsonpath={.status.conditions[?(@.type=='Conflict')].reason}=PortConflict",
+    ]);
+    let round = 0;
+    await eventually(
+      'requests at both endpoints of the port',
+      answerLimit,
+      async () => {
+        const path = `port-${++round}`;
+        await ask(path, 12);
+        return [await requests(exporter, path), await requests(importer, path)] as const;
+      },
+      ([those, others]) => those.every(count => count > 0) && others.join() === '0',
+    );
+  });
+
   it('opens no way back: a pod of another cluster reaches neither the kubelet nor any port of a node', async () => {
     const node = `${exporter}-node1`;
     const address = await ovn0(exporter, node);
@@ -145,7 +201,12 @@ describe('the address of an imported service', function () {
       return Number(/counter packets (\d+) bytes \d+ drop/.exec(rules)?.[1]);
     };
     const before = await dropped();
-    expect((await run(from, 'ping', '-c', '1', '-W', '3', address)).code).to.equal(0);
+    await eventually(
+      'a ping of the node',
+      answerLimit,
+      () => run(from, 'ping', '-c', '1', '-W', '3', address),
+      ({ code }) => code === 0,
+    );
     for (const url of [`https://${address}:10250/healthz`, `http://${address}:9457/metrics`]) {
       const { code } = await run(from, 'curl', '--silent', '--insecure', '--max-time', '1', url);
       expect(code, url).to.equal(28);
