@@ -1,10 +1,10 @@
-import { access } from 'node:fs/promises';
+import { access, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defineComponent } from '../process/component.ts';
 import { Link } from './link.ts';
 import { linkOptions } from './link-options.ts';
-import { memberOf, planLink } from './link-plan.ts';
+import { memberOf, northboundPort, planLink } from './link-plan.ts';
 
 /** Certificates are renewed long before they expire, in milliseconds. */
 const rereadEvery = 30_000;
@@ -23,9 +23,9 @@ own loopback device, 127.1.0.<number + 1>; TLS with certificates of the authorit
     const link = new Link({
       plan: planLink(member, members, given.sockets),
       listen,
-      placeOf: other => {
+      placeOf: (other, wish) => {
         const host = `${set}-${other}.${domain}`;
-        return { host, port: listen.port, servername: host };
+        return { host, port: wish === 'port' ? northboundPort : listen.port, servername: host };
       },
       directory: given.certificates,
       log,
@@ -40,11 +40,15 @@ own loopback device, 127.1.0.<number + 1>; TLS with certificates of the authorit
     }
     await link.open();
     isOpen = true;
+    // The databases' scripts wait for it.
+    const sign = join(given.sockets, 'link');
+    await writeFile(sign, '');
     log.info({ member, members }, 'listening');
     while (!signal.aborted) {
       await sleep(rereadEvery, undefined, { signal }).catch(() => {});
       await link.refresh().catch(error => log.warn({ err: error }, 'cannot read the certificate'));
     }
+    await rm(sign, { force: true });
     link.close();
   },
 });

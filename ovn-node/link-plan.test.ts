@@ -18,10 +18,12 @@ describe('the plan of the link between members', () => {
       '127.1.0.1:6644 0 sb-raft',
       '127.1.0.1:16641 0 nb',
       '127.1.0.1:16642 0 sb',
+      '127.1.0.1:16640 0 port',
       '127.1.0.3:6643 2 nb-raft',
       '127.1.0.3:6644 2 sb-raft',
       '127.1.0.3:16641 2 nb',
       '127.1.0.3:16642 2 sb',
+      '127.1.0.3:16640 2 port',
     ]);
     expect(targets['sb-raft']).to.deep.equal({ kind: 'tcp', host: '127.1.0.2', port: 6644 });
     expect(targets.sb).to.deep.equal({ kind: 'unix', path: '/run/ovn/ovnsb_db.sock' });

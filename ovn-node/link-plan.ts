@@ -8,6 +8,9 @@ export type Place =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
 
+/** What a program of this pod asks another member for: a service of its link, or its northbound port, without a link. */
+export type Wish = Service | 'port';
+
 export interface Plan {
   /** Where what another member asks for is found in this pod. */
   readonly targets: Readonly<Record<Service, Place>>;
@@ -17,16 +20,17 @@ export interface Plan {
     readonly port: number;
     /** Number of the member. */
     readonly member: number;
-    readonly service: Service;
+    readonly service: Wish;
   }[];
 }
 
 /** Ports of this pod's loopback device; database.sh and northd.sh know them too. The databases have 6641 and 6642 everywhere. */
-const ports: Readonly<Record<Service, number>> = {
+const ports: Readonly<Record<Wish, number>> = {
   'nb-raft': 6643,
   'sb-raft': 6644,
   nb: 16641,
   sb: 16642,
+  port: 16640,
 };
 
 /** The address that stands for a member inside of each member's pod: the same everywhere, whatever addresses pods get. */
@@ -51,10 +55,18 @@ export function planLink(member: number, members: number, directory: string): Pl
       sb: { kind: 'unix', path: `${directory}/ovnsb_db.sock` },
     },
     listeners: others.flatMap(other =>
-      services.map(service => ({ host: loopbackOf(other), port: ports[service], member: other, service })),
+      [...services, 'port' as const].map(service => ({
+        host: loopbackOf(other),
+        port: ports[service],
+        member: other,
+        service,
+      })),
     ),
   };
 }
+
+/** Where every database has its northbound port, whether it stands alone or not. */
+export const northboundPort = 6641;
 
 /** Number of the member that a pod of a StatefulSet is: `nauti-ovn-central-2` → 2. */
 export function memberOf(pod: string): number | undefined {

@@ -4,7 +4,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectByTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { Logger } from '../process/log.ts';
-import { type Place, type Plan, type Service, services } from './link-plan.ts';
+import { type Place, type Plan, services, type Wish } from './link-plan.ts';
 
 /** What takes longer to connect is given up, in milliseconds. */
 const patience = 5_000;
@@ -17,7 +17,10 @@ export interface LinkOptions {
   /** Where this member listens by TLS. */
   readonly listen: { readonly host: string; readonly port: number };
   /** Where another one does; the host's name must be in its certificate. */
-  readonly placeOf: (member: number) => {
+  readonly placeOf: (
+    member: number,
+    wish: Wish,
+  ) => {
     readonly host: string;
     readonly port: number;
     readonly servername: string;
@@ -113,12 +116,12 @@ export class Link {
   }
 
   /** What a program of this pod wants of another member. */
-  #carry(socket: Socket, member: number, service: Service): void {
+  #carry(socket: Socket, member: number, service: Wish): void {
     const remote = connectByTls({
-      ...this.#options.placeOf(member),
+      ...this.#options.placeOf(member, service),
       ...this.#credentials,
       minVersion: tlsVersion,
-      ALPNProtocols: [service],
+      ...(service !== 'port' && { ALPNProtocols: [service] }),
     });
     const late = setTimeout(() => remote.destroy(new Error('it did not answer in time')), patience);
     remote.once('secureConnect', () => clearTimeout(late));

@@ -33,26 +33,35 @@ is_connected() {
   esac
 }
 
+# Whether member 0 has a database that stands alone: its pod was made before there were to be several, and has no link. It is
+# asked at its northbound port, as any client does.
+zero_is_alone() {
+  [ "$number" -ne 0 ] || return 1
+  query='["_Server",{"op":"select","table":"Database","where":[["name","==","OVN_Northbound"]],"columns":["model"]}]'
+  case $(ovsdb-client --timeout=2 query tcp:127.1.0.1:16640 "$query" 2>/dev/null) in
+    *standalone*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+aside() {
+  [ ! -f "$file" ] || { echo "putting the file aside: $1"; mv "$file" "$file.aside"; }
+}
+
 # Sees to it that there is a file: of the cluster that there is, or of the first one. Two clusters would be two truths, so the
-# first is made by member 0 alone, and only when all the others say that they have none either.
+# first is made by member 0 alone, and only when all the others say that they have none.
 become_member() {
-  if [ -f "$file" ] && ! is_clustered; then
-    if [ "$number" -eq 0 ]; then
-      echo "the database was one that stands alone: it becomes the first member"
-      ovsdb-tool --election-timer="$election" create-cluster "$file.cluster" "$file" "$(address 0)"
-      mv "$file.cluster" "$file"
-    else
-      rm "$file"
-    fi
-  fi
-  if [ -f "$file" ]; then
+  if [ -f "$file" ] && is_clustered; then
     checked=0
     said=$(ovsdb-tool check-cluster "$file" 2>&1) || checked=$?
     case $said in *"left the cluster"*) checked=left ;; esac
-    [ "$checked" != 0 ] || return 0
-    echo "the file is of no use any more, putting it aside: $said"
-    mv "$file" "$file.aside"
+    if [ "$checked" != 0 ]; then aside "$said"; fi
+  elif [ "$number" -ne 0 ]; then
+    aside "only the first member may have one that stood alone"
   fi
+  wait_for_link
+  if zero_is_alone; then aside "it is of a cluster that is no more"; fi
+  if [ -f "$file" ] && is_clustered; then return 0; fi
   echo "waiting for the other members"
   # It says to the others that there is nothing here.
   printf '{ "remotes": { "punix:%s.sock": {} }, "databases": {} }\n' "$socket" >"$run/ovn$kind.json"
@@ -60,17 +69,35 @@ become_member() {
   waiting=$!
   trap 'kill "$waiting"; exit 0' TERM INT
   until decide; do sleep 0.5; done
+  rm -f "$run/ovn$kind.grows"
   trap - TERM INT
   kill "$waiting"
   wait "$waiting" || true
 }
 
+# The container beside this one listens once it has the certificate. Without it nobody can be asked.
+wait_for_link() {
+  tries=0
+  until [ -e "$run/link" ]; do
+    tries=$((tries + 1))
+    [ $((tries % 100)) -ne 20 ] || echo "waiting for the container link" >&2
+    sleep 0.1
+  done
+}
+
 decide() {
+  # Its pod is replaced when the others are ready: so they say that they are.
+  if zero_is_alone; then
+    : >"$run/ovn$kind.grows"
+    return 1
+  fi
+  rm -f "$run/ovn$kind.grows"
   empty=0
   for other in $(others); do
     case $(state_of "$other") in
       has)
         is_connected "$other" || continue
+        aside "member $other is in a cluster"
         echo "joining the cluster that member $other is in"
         # Any of them says who leads.
         ovsdb-tool join-cluster "$file" "$name" "$(address "$number")" $(for one in $(others); do address "$one"; done)
@@ -80,8 +107,12 @@ decide() {
     esac
   done
   [ "$number" -eq 0 ] && [ "$empty" -eq $((MEMBERS - 1)) ] || return 1
-  echo "no member has a database: making the first one"
-  ovsdb-tool --election-timer="$election" create-cluster "$file" "$schema" "$(address 0)"
+  echo "no other member has a database: this one begins the cluster"
+  contents=$schema
+  if [ -f "$file" ]; then contents=$file; fi
+  rm -f "$file.cluster"
+  ovsdb-tool --election-timer="$election" create-cluster "$file.cluster" "$contents" "$(address 0)"
+  mv "$file.cluster" "$file"
 }
 
 control() { ovs-appctl --timeout=3 -t "$socket.ctl" "$@" 2>/dev/null; }
@@ -107,8 +138,8 @@ keep_membership() {
         for other in $(others); do if is_connected "$other"; then working=$((working + 1)); fi; done
         if [ "$working" -gt $((MEMBERS / 2)) ]; then alone=$((alone + 1)); else alone=0; fi
         if [ "$alone" -ge "${ALONE_ROUNDS:-12}" ]; then
-          echo "the others work without this member: beginning anew with an empty file"
-          rm -f "$file"
+          echo "the others work without this member"
+          aside "beginning anew"
           control exit
           return 0
         fi

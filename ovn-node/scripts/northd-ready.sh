@@ -1,6 +1,8 @@
 #!/bin/sh
 # Whether ovn-northd works, or stands by for another one, with both databases.
 set -eu
+# There is nothing to be connected to yet: see member.sh.
+[ ! -e "${OVN_RUN:-/run/ovn}/ovnnb.grows" ] && [ ! -e "${OVN_RUN:-/run/ovn}/ovnsb.grows" ] || exit 0
 control() { ovn-appctl --timeout=3 -t "${OVN_RUN:-/run/ovn}/ovn-northd.ctl" "$@"; }
 for database in nb sb; do
   state=$(control $database-connection-status)

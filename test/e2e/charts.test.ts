@@ -13,6 +13,7 @@ import { runningTopology } from '../../lab/registry.ts';
 import { checkout } from '../../lab/tools.ts';
 import { clusterNamed } from '../../lab/topology.ts';
 import { until } from '../../lab/until.ts';
+import { stateOfNode } from './node-state.ts';
 
 const release = ['-n', 'nauti-system'];
 
@@ -27,6 +28,7 @@ describe('the charts on real clusters', function () {
   let second: Cluster;
   let image: NautiImage;
   let url = '';
+  const installed = new Map<string, Awaited<ReturnType<typeof stateOfNode>>>();
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'nauti-charts-'));
@@ -112,6 +114,7 @@ describe('the charts on real clusters', function () {
   });
 
   it('leave a cluster as it was, but for the CRDs and what people made, and the hub without its exports', async () => {
+    for (const node of ['cluster1-node1', 'cluster1-node2']) installed.set(node, await stateOfNode(node));
     await first.helm(['uninstall', 'nauti-agent', ...release]);
     await nothingLeft(first);
     const crds = await first.kubectl(['get', 'crd', '-o', 'name']);
@@ -136,6 +139,15 @@ describe('the charts on real clusters', function () {
       'name',
     ];
     expect(await hub.kubectl(['get', 'exportedservices,endpointslices,leases', ...ofCluster])).to.equal('');
+  });
+
+  it('leave its nodes like one that never had a second network', async () => {
+    const untouched = await stateOfNode('hub-node1');
+    expect(untouched.devices).to.include('eth1');
+    for (const node of ['cluster1-node1', 'cluster1-node2']) {
+      expect(installed.get(node), node).to.not.deep.equal(untouched);
+      expect(await stateOfNode(node), node).to.deep.equal(untouched);
+    }
   });
 
   it('make the hub a member too, and take that back without touching what clusters share', async () => {

@@ -91,3 +91,83 @@ export async function allocationOf(
   const [addresses = '', mac = ''] = text.split(' ');
   return { addresses: addresses.split(','), mac };
 }
+
+/** What a cluster has because of its pods; what is more after they have gone than it was before is lost for ever. */
+export interface Holdings {
+  /** Of all nodes: devices that are ends of NICs, first and second. */
+  readonly devices: readonly string[];
+  readonly namespaces: readonly string[];
+  /** Ports of Open vSwitch, without those of tunnels and of nodes. */
+  readonly switchPorts: readonly string[];
+  /** Of the northbound database, each with its addresses. */
+  readonly logicalPorts: readonly string[];
+  /** Of the southbound one. */
+  readonly bindings: readonly string[];
+}
+
+const lines = (text: string) =>
+  text
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line !== '')
+    .sort();
+
+/** @param nodes all nodes of the cluster. */
+export async function holdings(cluster: Cluster, nodes: readonly string[]): Promise<Holdings> {
+  const topology = await runningTopology();
+  const onNodes = async (command: string) => {
+    const texts = await Promise.all(
+      nodes.map(async node =>
+        lines(await runInNode(nodeNamed(topology, node), ['sh', '-c', command])).map(
+          line => `${node} ${line}`,
+        ),
+      ),
+    );
+    return texts.flat();
+  };
+  const inPod = (pod: string, container: string, ...command: string[]) =>
+    kubectl(cluster, ['exec', '-n', 'nauti-system', pod, '-c', container, '--', ...command]);
+  const central = (kind: 'nb' | 'sb', ...command: string[]) =>
+    inPod(
+      'nauti-ovn-central-0',
+      kind,
+      `ovn-${kind}ctl`,
+      '--no-leader-only',
+      `--db=unix:/run/ovn/ovn${kind}_db.sock`,
+      ...command,
+    );
+  const pods = lines(
+    await kubectl(cluster, [
+      'get',
+      'pods',
+      '-n',
+      'nauti-system',
+      '-l',
+      'app.kubernetes.io/component=ovs',
+      '-o',
+      'name',
+    ]),
+  );
+  const ports = await Promise.all(
+    pods.map(pod =>
+      inPod(
+        pod,
+        'switch-database',
+        'ovs-vsctl',
+        '--db=unix:/run/openvswitch/db.sock',
+        'list-ports',
+        'br-int',
+      ),
+    ),
+  );
+  const list = ['--format=csv', '--no-headings'];
+  return {
+    devices: await onNodes('ip -o link show type veth | cut -d: -f2 | cut -d@ -f1'),
+    namespaces: await onNodes('ls /run/netns'),
+    switchPorts: ports.flatMap(lines).filter(port => port.startsWith('nauti')),
+    logicalPorts: lines(
+      await central('nb', ...list, '--columns=name,addresses', 'list', 'Logical_Switch_Port'),
+    ),
+    bindings: lines(await central('sb', ...list, '--columns=logical_port', 'list', 'Port_Binding')),
+  };
+}

@@ -1,0 +1,110 @@
+/**
+ * `node test/bench/nic-churn.ts [ROUNDS] [PODS]`: a Deployment of cluster1 of the running lab, scaled from nothing to PODS and
+ * back ROUNDS times, with containerd and kubelet of a node killed in between, while a ping every 10 ms goes from node to node.
+ * Fails where anything is left: a device, a namespace, a port of the switch, a logical port, an address.
+ */
+import { expect } from 'chai';
+import { runInNode } from '../../lab/lab.ts';
+import { eventually } from '../e2e/eventually.ts';
+import { apply, kubectl, startKubectl, tryKubectl } from '../e2e/kubectl.ts';
+import { allocationOf, type Holdings, holdings, nicDevices } from '../e2e/nic-network.ts';
+import { longestGap, losses } from '../e2e/ping-losses.ts';
+
+const rounds = Number(process.argv[2] ?? 20);
+const pods = Number(process.argv[3] ?? 100);
+const cluster = 'cluster1';
+const namespace = 'bench-churn';
+const nodes = ['cluster1-node1', 'cluster1-node2'] as const;
+const place = ['-n', namespace];
+const write = (line: string) => void process.stdout.write(`${line}\n`);
+
+const toolbox = `{ name: toolbox, image: "nauti-lab/toolbox:1", imagePullPolicy: IfNotPresent, command: [sleep, infinity] }`;
+const still = (name: string, node: string) => `
+apiVersion: v1
+kind: Pod
+metadata: { name: ${name}, namespace: ${namespace} }
+spec: { nodeName: ${node}, terminationGracePeriodSeconds: 0, containers: [${toolbox}] }
+---`;
+const crowd = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: crowd, namespace: ${namespace} }
+spec:
+  replicas: 0
+  selector: { matchLabels: { app: crowd } }
+  template:
+    metadata: { labels: { app: crowd } }
+    spec: { terminationGracePeriodSeconds: 0, containers: [${toolbox}] }
+`;
+
+const scale = (replicas: number) =>
+  kubectl(cluster, ['scale', ...place, 'deployment/crowd', `--replicas=${replicas}`]);
+const nics = async () => (await Promise.all(nodes.map(nicDevices))).flat().length;
+
+/** Ends a program of a node as a crash would; the node's init starts it again. */
+const crash = (node: string, program: string) => runInNode(node, ['sh', '-c', `kill -9 $(pidof ${program})`]);
+
+async function gone(what: Holdings): Promise<void> {
+  await eventually(
+    'everything being as it was',
+    300_000,
+    () => holdings(cluster, nodes),
+    found => JSON.stringify(found) === JSON.stringify(what),
+  ).catch(async error => {
+    expect(await holdings(cluster, nodes)).to.deep.equal(what);
+    throw error;
+  });
+}
+
+await kubectl(cluster, ['create', 'namespace', namespace]);
+try {
+  await apply(cluster, still('a', nodes[0]) + still('b', nodes[1]) + crowd);
+  await kubectl(cluster, ['wait', ...place, 'pod/a', 'pod/b', '--for=condition=Ready', '--timeout=100s']);
+  const { addresses } = await allocationOf(cluster, namespace, 'b');
+  await eventually(
+    'a reaching b',
+    30_000,
+    () =>
+      tryKubectl(cluster, ['exec', ...place, 'a', '--', 'ping', '-c', '1', '-W', '1', addresses[0] ?? '']),
+    ({ code }) => code === 0,
+  );
+  const before = await holdings(cluster, nodes);
+  const already = await nics();
+  const ping = startKubectl(cluster, ['exec', ...place, 'a', '--', 'ping', '-i', '0.01', addresses[0] ?? '']);
+  let answers = '';
+  ping.stdout?.on('data', data => {
+    answers += data;
+  });
+  write('| round | broken meanwhile | all NICs after | nothing left after |\n| --- | --- | --- | --- |');
+  for (let round = 1; round <= rounds; round++) {
+    const node = nodes[round % 2 === 0 ? 0 : 1];
+    const program = [undefined, 'containerd', 'kubelet'][round % 3];
+    const begin = performance.now();
+    await scale(pods);
+    if (program !== undefined) {
+      await eventually('some NICs', 60_000, nics, count => count > already + pods / 4);
+      await crash(node, program);
+    }
+    await kubectl(cluster, ['rollout', 'status', ...place, 'deployment/crowd', '--timeout=115s']);
+    await eventually('a NIC each', 60_000, nics, count => count === already + pods);
+    const up = performance.now();
+    await scale(0);
+    if (round % 4 === 0) {
+      await eventually('some NICs gone', 60_000, nics, count => count < already + (3 * pods) / 4);
+      await crash(nodes[0], 'kubelet');
+      await crash(nodes[1], 'containerd');
+    }
+    await gone(before);
+    const broken = [program, ...(round % 4 === 0 ? ['both'] : [])].filter(one => one !== undefined);
+    write(
+      `| ${round} | ${broken.join(', ') || '–'} | ${((up - begin) / 1_000).toFixed(1)} s | ${((performance.now() - up) / 1_000).toFixed(1)} s |`,
+    );
+  }
+  ping.kill();
+  const { answered, lost } = losses(answers);
+  write(
+    `\nping every 10 ms: ${answered} answered, ${lost.length} lost, at most ${longestGap(lost)} in a row`,
+  );
+} finally {
+  await kubectl(cluster, ['delete', 'namespace', namespace, '--timeout=110s']);
+}
