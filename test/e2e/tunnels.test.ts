@@ -1,0 +1,150 @@
+import { expect } from 'chai';
+import { Cluster } from '../../demo/cluster.ts';
+import { Journal } from '../../demo/journal.ts';
+import { directTunnel, tunnelOf } from '../../demo/tunnel.ts';
+import { run as runHere, tryRun } from '../../lab/command.ts';
+import { eventually } from './eventually.ts';
+import { kubectl, readJson } from './kubectl.ts';
+import { allocationOf } from './nic-network.ts';
+import { startToolbox, type Toolbox } from './toolbox.ts';
+import { rowOf, type Seen, Traffic, tableHead } from './traffic.ts';
+
+const namespace = 'e2e-tunnels';
+const router = 'nauti-nat-cluster2';
+const [publicNodes, natAddress, listenPort] = ['198.51.100.21, 198.51.100.22', '198.51.100.39', 31_820];
+
+/** Between cluster1, whose nodes can be dialled, and cluster2, which is behind a NAT. */
+describe('tunnels between clusters', function () {
+  this.timeout(120_000);
+  const stop = new AbortController();
+  const journal = new Journal('/dev/null');
+  const hub = new Cluster('hub', journal, stop.signal);
+  const rows: string[] = [];
+  let client: Toolbox;
+  let server: Toolbox;
+  let address = '';
+
+  before(async () => {
+    for (const cluster of ['cluster1', 'cluster2'] as const)
+      await kubectl(cluster, ['create', 'namespace', namespace]);
+    [server, client] = await Promise.all([
+      startToolbox('cluster1', namespace, 'server'),
+      startToolbox('cluster2', namespace, 'client'),
+    ]);
+    await directTunnel(hub, 'cluster2', 'cluster1');
+    const { answer } = await eventually(
+      'an address of the server',
+      30_000,
+      () => allocationOf('cluster1', namespace, 'server'),
+      ({ addresses }) => addresses[0] !== '',
+    );
+    address = answer.addresses[0] ?? '';
+  });
+
+  after(async () => {
+    await tryRun('ip', ['netns', 'exec', router, 'nft', 'delete', 'table', 'ip', 'e2e_cut']);
+    for (const cluster of ['cluster1', 'cluster2'] as const)
+      await kubectl(cluster, ['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=90s']);
+    stop.abort();
+    await journal.close();
+    process.stdout.write(`\n${tableHead}\n${rows.join('\n')}\n\n`);
+  });
+
+  /** Traffic while something happens, and until it flows again. */
+  async function during(what: string, work: () => Promise<unknown>): Promise<Seen> {
+    const traffic = await Traffic.start(client, server, address);
+    try {
+      await work();
+      await traffic.flows(100);
+    } catch (error) {
+      await traffic.end();
+      throw error;
+    }
+    const seen = await traffic.end();
+    rows.push(rowOf(what, seen));
+    expect(seen.stallMs, `${what}: the TCP connection`).to.be.a('number');
+    return seen;
+  }
+
+  /** Kills the gateway that carries the tunnels, without grace. */
+  async function killActive(cluster: 'hub' | 'cluster2', lease: string): Promise<void> {
+    const holder = () =>
+      kubectl(cluster, [
+        'get',
+        'lease',
+        lease,
+        '-n',
+        'nauti-system',
+        '-o',
+        'jsonpath={.spec.holderIdentity}',
+      ]);
+    const active = await holder();
+    await kubectl(cluster, ['delete', 'pod', active, '-n', 'nauti-system', '--force', '--grace-period=0']);
+    await eventually('another gateway having the lease', 20_000, holder, now => now !== '' && now !== active);
+  }
+
+  it('gives a cluster that asks for no CIDR one of its own', async () => {
+    const { items } = (await readJson('hub', ['peers', '-n', 'syncer-operator'])) as {
+      items: { metadata: { name: string }; spec: { cluster_cidr: string[] } }[];
+    };
+    const blocks = items
+      .filter(({ metadata }) => metadata.name !== 'hub')
+      .map(({ spec }) => spec.cluster_cidr);
+    expect(blocks.length).to.be.greaterThan(1);
+    expect(new Set(blocks.map(([v4]) => v4))).to.have.property('size', blocks.length);
+    for (const [v4 = '', v6 = ''] of blocks) {
+      expect(v4).to.match(/^10\.1(1[2-9]|2[0-7])\.0\.0\/16$/);
+      expect(v6).to.match(/^fd00:10:110:.*\/64$/);
+    }
+  });
+
+  it('is dialled by who is behind the NAT, and seen there as the router', async () => {
+    const there = await tunnelOf(hub, 'cluster2', 'cluster1');
+    const back = await tunnelOf(hub, 'cluster1', 'cluster2');
+    expect(there?.endpoint).to.match(/^198\.51\.100\.2[12]:31820$/);
+    expect(back?.endpoint).to.match(new RegExp(`^${natAddress.replaceAll('.', '\\.')}:\\d+$`));
+  });
+
+  it('goes by the hub while the direct way is cut, and returns to it, and no connection ends', async () => {
+    const seen = await during('direct link cut', async () => {
+      const rules = [
+        'table ip e2e_cut {',
+        'chain c {',
+        'type filter hook forward priority filter - 10',
+        `ip daddr { ${publicNodes} } udp dport ${listenPort} drop`,
+        `ip saddr { ${publicNodes} } udp sport ${listenPort} drop`,
+        '}',
+        '}',
+        '',
+      ].join('\n');
+      await runHere('ip', ['netns', 'exec', router, 'nft', '-f', '-'], { input: rules });
+      await eventually(
+        'packets by the hub',
+        30_000,
+        () => tunnelOf(hub, 'cluster2', 'cluster1'),
+        tunnel => tunnel?.path === 'Relayed',
+      );
+    });
+    // Five probes, one a second, without an answer.
+    expect(seen.longestMs).to.be.below(9_000);
+    const restored = await during('direct link restored', async () => {
+      await runHere('ip', ['netns', 'exec', router, 'nft', 'delete', 'table', 'ip', 'e2e_cut']);
+      await directTunnel(hub, 'cluster2', 'cluster1');
+    });
+    expect(restored.longestMs).to.be.below(1_000);
+  });
+
+  it('survives the death of the gateway', async () => {
+    const seen = await during('gateway pod of cluster2 killed', () =>
+      killActive('cluster2', 'nauti-octopus'),
+    );
+    expect(seen.longestMs).to.be.below(6_000);
+  });
+
+  it("loses nothing on a direct tunnel while the hub's gateway dies", async () => {
+    const seen = await during("hub's gateway killed, direct tunnel", () =>
+      killActive('hub', 'nauti-hub-octopus'),
+    );
+    expect(seen.longestMs).to.be.below(500);
+  });
+});
