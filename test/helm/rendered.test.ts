@@ -32,8 +32,14 @@ interface Rule {
   readonly verbs: readonly string[];
 }
 
-/** Read from the environment only, as they are no flags; or another name of one; the last by the image's entry point. */
-const withoutFlag = new Set(['NAUTI_BOOTSTRAP_TOKEN', 'NAUTI_CIDR', 'NODE_NAME', 'NODE_FLAGS']);
+/** Read from the environment only, as they are no flags; or another name of one; the last two by the image's entry point and the C library. */
+const withoutFlag = new Set([
+  'NAUTI_BOOTSTRAP_TOKEN',
+  'NAUTI_CIDR',
+  'NODE_NAME',
+  'NODE_FLAGS',
+  'MALLOC_ARENA_MAX',
+]);
 
 function podsOf(
   objects: readonly KubeObject[],
