@@ -171,3 +171,11 @@ export async function holdings(cluster: Cluster, nodes: readonly string[]): Prom
     bindings: lines(await central('sb', ...list, '--columns=logical_port', 'list', 'Port_Binding')),
   };
 }
+
+/** What there is now and was not before; what belonged to pods that ended meanwhile may be gone. */
+export function more(found: Holdings, before: Holdings): readonly string[] {
+  return Object.entries(before).flatMap(([what, had]) => {
+    const known = new Set<string>(had);
+    return found[what as keyof Holdings].filter(one => !known.has(one)).map(one => `${what}: ${one}`);
+  });
+}
