@@ -28,6 +28,7 @@ describe('the charts on real clusters', function () {
   let second: Cluster;
   let image: NautiImage;
   let url = '';
+  const given = new Map<string, string>();
   const installed = new Map<string, Awaited<ReturnType<typeof stateOfNode>>>();
 
   before(async () => {
@@ -92,6 +93,13 @@ describe('the charts on real clusters', function () {
     });
   }
 
+  /** What the hub has given a cluster, as the chart takes it. */
+  async function cidrsOf(id: string): Promise<string> {
+    const words = ['get', 'peer', id, '-n', 'syncer-operator', '-o', 'json'];
+    const { spec } = JSON.parse(await hub.kubectl(words)) as { spec: { cluster_cidr: string[] } };
+    return spec.cluster_cidr.join();
+  }
+
   it('finds leftovers where there are some', async () => {
     const found = (await leftovers(first)).join('\n');
     expect(found)
@@ -154,6 +162,8 @@ describe('the charts on real clusters', function () {
     await joinCluster(first, { hub, url, image });
     await exportNginx(first);
     await joinCluster(hub, { hub, url, image, id: 'central' });
+    // Nobody asked for it.
+    expect(await cidrsOf('central')).to.match(/^10\.1(1[2-9]|2[0-7])\.0\.0\/16,fd00:10:110:.*\/64$/);
     await hub.kubectl([
       'wait',
       'serviceimport/nginx-svc',
@@ -175,13 +185,19 @@ describe('the charts on real clusters', function () {
   });
 
   it('leave the hub as it was', async () => {
+    for (const member of [first, second]) given.set(member.name, await cidrsOf(member.name));
     await hub.helm(['uninstall', 'nauti', ...release]);
     await nothingLeft(hub);
   });
 
   it('are installed again, and members of the hub that was lost join the new one', async () => {
     await installHub(hub, { url, image });
-    for (const member of [first, second]) await joinCluster(member, { hub, url, image });
+    // A hub that knows nothing gives in the order of joining: who has addresses already asks for their CIDR.
+    for (const member of [first, second]) {
+      const cidr = given.get(member.name) ?? '';
+      await joinCluster(member, { hub, url, image, cidr });
+      expect(await cidrsOf(member.name)).to.equal(cidr);
+    }
     expect(await curlNginx(second)).to.contain('Welcome to nginx!');
   });
 });

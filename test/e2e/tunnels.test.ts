@@ -83,7 +83,7 @@ describe('tunnels between clusters', function () {
     await eventually('another gateway having the lease', 20_000, holder, now => now !== '' && now !== active);
   }
 
-  it('gives a cluster that asks for no CIDR one of its own', async () => {
+  it('are between clusters that have a CIDR of their own each', async () => {
     const { items } = (await readJson('hub', ['peers', '-n', 'syncer-operator'])) as {
       items: { metadata: { name: string }; spec: { cluster_cidr: string[] } }[];
     };
