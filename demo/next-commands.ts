@@ -31,7 +31,7 @@ export const suggestions: readonly Suggestion[] = [
     commands: [
       `${lab} kubectl cluster1 get pods -o wide`,
       `${lab} kubectl cluster2 exec ${clientPod} -- ip -4 -brief address`,
-      `${lab} kubectl cluster1 logs deployment/nginx --tail 3`,
+      `${lab} kubectl cluster1 logs -l app=nginx --tail 1000 | grep -v kube-probe`,
     ],
   },
   {

@@ -12,7 +12,7 @@ const expected: readonly (readonly [RegExp, RegExp])[] = [
   [/dig \+noall/, /(.*IN\s+A\s+10\.11\d\..*\n){3}/],
   [/nauti status/, /^cluster2 +alive/m],
   [/octopus graph/, /"cluster2" -> "cluster1"/],
-  [/logs deployment.nginx/, /^10\.11\d\..* curl/m],
+  [/grep -v kube-probe/, /^10\.11\d\..* "curl/m],
   [/dig nginx/, /status: NXDOMAIN/],
 ];
 
