@@ -32,7 +32,7 @@ const newDeviceMs = 50;
 /** A switch that restarts loses its devices for a moment. */
 const missingMs = 2_000;
 /** Nobody tells that rules, routes or addresses were taken away: they are looked at so often. */
-const lookMs = 5_000;
+const lookMs = 2_000;
 const timeoutMs = 5_000;
 
 /**

@@ -69,6 +69,14 @@ describe("the node's own device, on a real Open vSwitch", function () {
       interval: 50,
       detail: () => JSON.stringify(world.log.slice(-5)),
     });
+  const refusedFor = (what: string) =>
+    until(
+      () =>
+        world.log.some(
+          ({ msg, reason }) => msg === 'node is refused its device' && String(reason).includes(what),
+        ),
+      { what: `the refusal for ${what}`, timeout: 20_000, interval: 50 },
+    );
   const annotate = (annotations: Record<string, string | null>) =>
     world.admin.patch(
       nodes,
@@ -83,6 +91,14 @@ describe("the node's own device, on a real Open vSwitch", function () {
       error => (/timed out|refused|unreachable/i.exec(String(error)) ?? [String(error)])[0].toLowerCase(),
     );
   };
+
+  /** A busy machine may take more than one attempt; what must not be reached is tried once. */
+  const answers = (expected: string, ...question: Parameters<typeof ask>) =>
+    until(async () => (await ask(...question)) === expected, {
+      what: `${question.join()} seeing ${expected}`,
+      timeout: 20_000,
+      interval: 50,
+    });
 
   it('is not there before the Node says what it has', async () => {
     await world.admin.create(nodes, { metadata: { name: world.node.name } });
@@ -121,21 +137,21 @@ describe("the node's own device, on a real Open vSwitch", function () {
   });
 
   it('lets the node, and a pod without second NIC, reach other clusters, under its own address', async () => {
-    expect(await ask(undefined, '10.114.0.5', 80)).to.equal('10.113.0.9');
-    expect(await ask('plain', '10.114.0.5', 80)).to.equal('10.113.0.9');
+    await answers('10.113.0.9', undefined, '10.114.0.5', 80);
+    await answers('10.113.0.9', 'plain', '10.114.0.5', 80);
     // As kube-proxy does it: the address of a service is translated on the way.
     await world.node.run(
       ...['nft', 'add table ip proxy; add chain ip proxy pre { type nat hook prerouting priority dstnat; };'],
     );
     await world.node.run('nft', 'add rule ip proxy pre ip daddr 10.96.7.7 tcp dport 80 dnat to 10.114.0.5');
-    expect(await ask('plain', '10.96.7.7', 80)).to.equal('10.113.0.9');
+    await answers('10.113.0.9', 'plain', '10.96.7.7', 80);
     await world.node.run('nft', 'delete', 'table', 'ip', 'proxy');
   });
 
   it('lets no pod of another cluster reach the kubelet, a pod, or a port of the node', async () => {
     // Without the rules they would: the node listens, and forwards.
-    expect(await ask(undefined, '10.113.0.9', 10_250)).to.equal('10.113.0.9');
-    expect(await ask(undefined, '10.244.99.2', 8080)).to.equal('10.244.99.1');
+    await answers('10.113.0.9', undefined, '10.113.0.9', 10_250);
+    await answers('10.244.99.1', undefined, '10.244.99.2', 8080);
     const dropped = async (chain: string) => {
       const text = await world.node.run('nft', 'list', 'chain', 'inet', 'nauti', chain);
       return Number(/counter packets (\d+) bytes \d+ drop/.exec(text)?.[1]);
@@ -186,18 +202,20 @@ describe("the node's own device, on a real Open vSwitch", function () {
       });
       expect(own(await observe())).to.deep.equal(own(before));
       expect(await rules()).to.equal(listed);
-      expect(await ask('plain', '10.114.0.5', 80)).to.equal('10.113.0.9');
+      await answers('10.113.0.9', 'plain', '10.114.0.5', 80);
     });
   }
 
-  it('is guarded again when somebody takes away one rule, without which the kubelet could be reached', async () => {
+  it('is guarded again by an agent that starts, where somebody took away the rule without which the kubelet is reached', async () => {
     const listed = await rules();
     const handle = /drop # handle (\d+)/.exec(
       await world.node.run('nft', '--handle', 'list', 'chain', 'inet', 'nauti', 'inbound'),
     )?.[1];
+    await world.node.end('agent', 'SIGTERM');
     await world.node.run('nft', 'delete', 'rule', 'inet', 'nauti', 'inbound', 'handle', handle ?? '');
-    expect(await ask('far', '10.113.0.9', 10_250)).to.equal('10.113.0.1');
-    await until(async () => (await rules()) === listed, { what: 'the rule', timeout: 10_000, interval: 50 });
+    await answers('10.113.0.1', 'far', '10.113.0.9', 10_250);
+    await world.startAgent();
+    await until(async () => (await rules()) === listed, { what: 'the rule', timeout: 20_000, interval: 50 });
     expect(await ask('far', '10.113.0.9', 10_250)).to.equal('timed out');
   });
 
@@ -212,7 +230,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
         );
         return (await Promise.all(counted)).every(packets => packets > 0);
       },
-      { what: 'the metrics', timeout: 10_000 },
+      { what: 'the metrics', timeout: 20_000 },
     );
   });
 
@@ -220,12 +238,12 @@ describe("the node's own device, on a real Open vSwitch", function () {
     await world.node.vsctl('--no-wait', 'del-port', 'ovn0');
     await until(async () => (await world.ports()).has('ovn0') && (await ready()) === 1, {
       what: 'the port',
-      timeout: 10_000,
+      timeout: 20_000,
     });
     await world.node.vsctl('--no-wait', 'set', 'Interface', 'ovn0', 'external_ids:iface-id=other');
     await until(async () => (await world.ports()).get('ovn0')?.['iface-id'] === 'node-node1', {
       what: 'the iface-id',
-      timeout: 10_000,
+      timeout: 20_000,
     });
     await world.node.end('ovs-vswitchd');
     await world.node.startVswitchd();
@@ -251,17 +269,15 @@ describe("the node's own device, on a real Open vSwitch", function () {
     await world.node.run('ip', 'address', 'add', '10.120.1.1/24', 'dev', 'eth0');
     const { 'nauti.io/pod_nic_type': _, ...given } = allocation(10);
     await annotate(given);
-    await until(async () => (await ready()) === 0, { what: 'the refusal', timeout: 10_000, interval: 50 });
-    const line = world.log.find(({ msg }) => msg === 'node is refused its device');
-    expect(line?.reason).to.contain('10.120.1.1/24');
+    await refusedFor('10.120.1.1/24');
     await world.node.run('ip', 'address', 'del', '10.120.1.1/24', 'dev', 'eth0');
     await until(async () => (await device())?.addresses.join() === '10.113.0.10/16,fd00:10:113::a/64', {
       what: 'the new address',
-      timeout: 10_000,
+      timeout: 20_000,
       detail: async () => JSON.stringify([await device(), world.log.slice(-5)]),
     });
     await isReady();
-    expect(await ask('plain', '10.114.0.5', 80)).to.equal('10.113.0.10');
+    await answers('10.113.0.10', 'plain', '10.114.0.5', 80);
     expect((await device())?.mac).to.equal('0a:58:0a:71:00:0a');
   });
 
@@ -282,7 +298,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
     );
     expect(await ask('far', '10.113.0.10', 10_250)).to.equal('timed out');
     await inNamespace('far', 'ip', 'neigh', 'del', '10.113.0.10', 'dev', 'eth-ovn');
-    expect(await ask('plain', '10.114.0.5', 80)).to.equal('10.113.0.10');
+    await answers('10.113.0.10', 'plain', '10.114.0.5', 80);
   });
 
   it('goes, and its rules, where the node is to have none', async () => {
@@ -290,7 +306,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
     await world.startAgent('--cluster-set-ip=false');
     await until(async () => (await device()) === undefined && (await rules()) === '', {
       what: 'everything being gone',
-      timeout: 10_000,
+      timeout: 20_000,
     });
     expect([...(await world.ports()).keys()]).to.not.include('ovn0');
   });
@@ -302,10 +318,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
     await world.node.run('ip', 'address', 'add', '100.64.0.2/16', 'dev', 'ovn0');
     const before = await device();
     await world.startAgent();
-    await until(() => world.log.some(({ reason }) => String(reason).includes('no port of that name')), {
-      what: 'the refusal',
-      timeout: 10_000,
-    });
+    await refusedFor('no port of that name');
     expect(await device()).to.deep.equal(before);
     expect(await rules()).to.equal('');
   });
