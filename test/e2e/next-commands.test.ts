@@ -11,7 +11,7 @@ const expected: readonly (readonly [RegExp, RegExp])[] = [
   [/curl/, /Welcome to nginx!/],
   [/dig \+noall/, /(.*IN\s+A\s+10\.11\d\..*\n){3}/],
   [/nauti status/, /^cluster2 +alive/m],
-  [/octopus graph/, /"cluster2" -> "cluster1"/],
+  [/octopus graph/, /"cluster1" -> "cluster2" \[dir=back\]/],
   [/grep -v kube-probe/, /^10\.11\d\..* "curl/m],
   [/dig nginx/, /status: NXDOMAIN/],
 ];
