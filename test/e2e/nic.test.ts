@@ -9,7 +9,7 @@ import {
   nicDevices,
   rolledOut,
 } from './nic-network.ts';
-import { losses } from './ping-losses.ts';
+import { longestGap, losses } from './ping-losses.ts';
 
 const cluster = 'cluster1';
 const namespace = 'e2e-nic';
@@ -179,7 +179,7 @@ describe('the second NIC of pods', function () {
     expect((await asNode(plain)).stderr).to.contain('database connection failed');
   });
 
-  it('loses no packet while all agents are replaced', async () => {
+  it('loses no two pings of 10 ms in a row while all agents are replaced', async () => {
     const [v4 = ''] = far.addresses;
     await reaches(v4);
     const ping = startKubectl(cluster, ['exec', '-n', namespace, 'a', '--', 'ping', '-i', '0.01', v4]);
@@ -201,7 +201,9 @@ describe('the second NIC of pods', function () {
     await ended;
     // The last one may have been on its way when the ping was told to end.
     expect(losses(output).answered).to.be.greaterThan(200);
-    expect(losses(output).lost).to.deep.equal([]);
+    // A busy machine drops a single one now and then, whatever is done: OVS forwards in user space here. A NIC or port that is
+    // made anew costs dozens.
+    expect(longestGap(losses(output).lost), `lost: ${losses(output).lost.join()}`).to.be.at.most(1);
   });
 
   it('leaves nothing behind when pods come and go', async () => {
