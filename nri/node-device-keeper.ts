@@ -7,6 +7,7 @@ import type { Logger } from '../process/log.ts';
 import { readAllocation } from './allocation.ts';
 import { type NodeDevicePlan, nextStep, nodeDevice, planNodeDevice } from './node-device.ts';
 import { type NodeDeviceMetrics, nodeDeviceMetrics } from './node-device-metrics.ts';
+import { type FirewallListing, firewallWithoutDevice } from './node-firewall.ts';
 import type { NodeNetwork } from './node-network.ts';
 import type { NodeSwitch } from './node-switch.ts';
 import type { NodeUnderlay } from './node-underlay.ts';
@@ -119,13 +120,7 @@ export class NodeDeviceKeeper {
     this.#refusal = undefined;
     if (step.kind !== 'done') this.#isReady = false;
     this.#dropped = firewall?.dropped ?? new Map();
-    const isGuarded = this.#rules?.written === plan.firewall && this.#rules.listed === firewall?.rules;
-    if (!isGuarded) {
-      await network.setFirewall(plan.firewall, signal);
-      const listed = (await network.observe(signal)).firewall?.rules ?? '';
-      this.#noteRepair('firewall', this.#rules?.written === plan.firewall);
-      this.#rules = { written: plan.firewall, listed };
-    }
+    await this.#guard(plan.firewall, firewall, signal);
     if (step.kind !== 'missing') this.#missingSince = undefined;
     switch (step.kind) {
       case 'add':
@@ -150,6 +145,16 @@ export class NodeDeviceKeeper {
     }
   }
 
+  /** @param found what rules there are. */
+  async #guard(rules: string, found: FirewallListing | undefined, signal: AbortSignal): Promise<void> {
+    const { network } = this.#options;
+    if (this.#rules?.written === rules && this.#rules.listed === found?.rules) return;
+    await network.setFirewall(rules, signal);
+    const listed = (await network.observe(signal)).firewall?.rules ?? '';
+    this.#noteRepair('firewall', this.#rules?.written === rules);
+    this.#rules = { written: rules, listed };
+  }
+
   /** A port whose device stays away is taken away; the next look adds it again, by a transaction of its own. */
   async #awaitDevice(isLost: boolean, signal: AbortSignal): Promise<Requeue> {
     if (!isLost) return { requeueAfter: whileAwayMs };
@@ -162,14 +167,15 @@ export class NodeDeviceKeeper {
     return { requeueAfter: newDeviceMs };
   }
 
-  async #takeAway(signal: AbortSignal): Promise<undefined> {
+  /** What guards against the pods' own NICs stays. */
+  async #takeAway(signal: AbortSignal): Promise<Requeue> {
     const { nodeSwitch, network, log } = this.#options;
     if (nodeSwitch.nodePort(nodeDevice)?.isOurs === true) {
       await nodeSwitch.removeNodePort(nodeDevice, signal);
       log.info({ device: nodeDevice }, 'device of the node is removed');
     }
-    if ((await network.observe(signal)).firewall !== undefined) await network.removeFirewall(signal);
-    return undefined;
+    await this.#guard(firewallWithoutDevice, (await network.observe(signal)).firewall, signal);
+    return { requeueAfter: lookMs };
   }
 
   #refuse(reason: string): Requeue {

@@ -11,9 +11,6 @@ export const firewallTable = 'nauti';
  * the node nor, through it, the first network of its pods. Of IPv6, neighbours must find each other; router
  * advertisements are dropped with the rest.
  *
- * Where the datapath is in user space the node's kernel sees what comes out of the pods' second NICs too, as their ends
- * are devices of its own: none of it is the kernel's business, and it would lead past the switch and these rules.
- *
  * The text is one transaction: it replaces the table, which is never away.
  *
  * @param addresses those of the device, one of each family at most, without prefixes.
@@ -25,13 +22,7 @@ export function firewallOf(device: string, addresses: readonly string[]): string
       ? `oifname ${name} ip6 saddr != { ${address}, fe80::/10 } masquerade`
       : `oifname ${name} ip saddr != ${address} masquerade`,
   );
-  return `table inet ${firewallTable} {}
-delete table inet ${firewallTable}
-table inet ${firewallTable} {
-  chain from_pods {
-    type filter hook prerouting priority raw; policy accept;
-    iifname "${interfacePrefix}*" drop
-  }
+  return tableOf(`
   chain post {
     type nat hook postrouting priority srcnat - 5; policy accept;
     ${masquerade.join('\n    ')}
@@ -47,13 +38,27 @@ table inet ${firewallTable} {
     iifname ${name} icmp type { echo-request, destination-unreachable } accept
     iifname ${name} icmpv6 type { echo-request, destination-unreachable, packet-too-big, nd-neighbor-solicit, nd-neighbor-advert } accept
     iifname ${name} counter drop
-  }
+  }`);
+}
+
+/** The rules of a node without a device of its own. */
+export const firewallWithoutDevice = tableOf('');
+
+/**
+ * Where the datapath is in user space the node's kernel sees what comes out of the pods' second NICs too, as their ends
+ * are devices of its own: none of it is the kernel's business, and it would lead past the switch and all other rules.
+ */
+function tableOf(chains: string): string {
+  return `table inet ${firewallTable} {}
+delete table inet ${firewallTable}
+table inet ${firewallTable} {
+  chain from_pods {
+    type filter hook prerouting priority raw; policy accept;
+    iifname "${interfacePrefix}*" drop
+  }${chains}
 }
 `;
 }
-
-/** Takes the table away, also where there is none. */
-export const firewallRemoval = `table inet ${firewallTable} {}\ndelete table inet ${firewallTable}\n`;
 
 /** What `nft list table` printed. */
 export interface FirewallListing {

@@ -1,6 +1,6 @@
 import type { NicRepair } from './nic-repair.ts';
 import { nodeDevice } from './node-device.ts';
-import { type FirewallListing, firewallRemoval, firewallTable, readListing } from './node-firewall.ts';
+import { type FirewallListing, firewallTable, readListing } from './node-firewall.ts';
 import { type ObservedNamespace, observingLines, readNamespace } from './observed-nic.ts';
 import { runProgram } from './program.ts';
 
@@ -39,9 +39,5 @@ export class NodeNetwork {
   /** Replaces the rules, in one transaction. */
   async setFirewall(ruleset: string, signal: AbortSignal): Promise<void> {
     await runProgram('nft', ['-f', '-'], { input: ruleset, signal });
-  }
-
-  async removeFirewall(signal: AbortSignal): Promise<void> {
-    await runProgram('nft', ['-f', '-'], { input: firewallRemoval, signal });
   }
 }

@@ -159,9 +159,11 @@ describe('the charts on real clusters', function () {
   });
 
   it('make the hub a member too, and take that back without touching what clusters share', async () => {
-    await joinCluster(first, { hub, url, image });
+    await Promise.all([
+      joinCluster(first, { hub, url, image }),
+      joinCluster(hub, { hub, url, image, id: 'central' }),
+    ]);
     await exportNginx(first);
-    await joinCluster(hub, { hub, url, image, id: 'central' });
     // Nobody asked for it.
     expect(await cidrsOf('central')).to.match(/^10\.1(1[2-9]|2[0-7])\.0\.0\/16,fd00:10:110:.*\/64$/);
     await hub.kubectl([
@@ -193,11 +195,12 @@ describe('the charts on real clusters', function () {
   it('are installed again, and members of the hub that was lost join the new one', async () => {
     await installHub(hub, { url, image });
     // A hub that knows nothing gives in the order of joining: who has addresses already asks for their CIDR.
-    for (const member of [first, second]) {
+    const join = async (member: Cluster) => {
       const cidr = given.get(member.name) ?? '';
       await joinCluster(member, { hub, url, image, cidr });
       expect(await cidrsOf(member.name)).to.equal(cidr);
-    }
+    };
+    await Promise.all([first, second].map(join));
     expect(await curlNginx(second)).to.contain('Welcome to nginx!');
   });
 });

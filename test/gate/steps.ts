@@ -37,7 +37,13 @@ export const steps: readonly (Step | readonly Step[])[] = [
     {
       kind: 'tests',
       name: 'names',
-      files: ['test/integration/{api,crossdns,hub,syncer}/**/*.test.ts', 'test/integration/*.test.ts'],
+      files: ['test/integration/{crossdns,syncer}/**/*.test.ts', 'test/integration/*.test.ts'],
+      timeoutMs: 1_500_000,
+    },
+    {
+      kind: 'tests',
+      name: 'membership',
+      files: ['test/integration/{api,hub}/**/*.test.ts'],
       timeoutMs: 1_500_000,
     },
     {
