@@ -40,6 +40,8 @@ export function afterDoubt(
 export async function carryWhileActive(options: ActiveOptions): Promise<void> {
   const { lease, log } = options;
   let active: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  let holdsLease = false;
+  let isDoubtful = false;
   const failure = new AbortController();
   const until = AbortSignal.any([lease.signal, failure.signal]);
   const start = () => {
@@ -60,8 +62,10 @@ export async function carryWhileActive(options: ActiveOptions): Promise<void> {
     const holder = await readHolder();
     if (holder !== undefined && afterDoubt(holder, lease.identity, true) === 'yield') await options.clear();
     await leadWhileHolding({ ...lease, signal: until }, async term => {
+      holdsLease = true;
       if (active === undefined) start();
       await aborted(term);
+      holdsLease = false;
       // On a graceful end the tunnels go before the lease is given back: never two at once.
       if (until.aborted) await end();
       else void inDoubt().catch(error => failure.abort(error));
@@ -72,19 +76,23 @@ export async function carryWhileActive(options: ActiveOptions): Promise<void> {
   if (failure.signal.aborted) throw failure.signal.reason;
 
   async function inDoubt(): Promise<void> {
+    if (isDoubtful) return;
+    isDoubtful = true;
     options.onDoubt(true);
     try {
       await doubt();
     } finally {
+      isDoubtful = false;
       options.onDoubt(false);
     }
   }
 
   async function doubt(): Promise<void> {
     log.warn('lease is not renewed, tunnels go on');
-    while (active !== undefined && !until.aborted) {
+    // That the lease still names us is no end of it: it has run out, and another one may take it at any time.
+    while (active !== undefined && !holdsLease && !until.aborted) {
       const holder = await readHolder();
-      if (holder === lease.identity) return; // It is ours again, or nobody took it.
+      if (holdsLease) return;
       if (afterDoubt(holder, lease.identity, options.isHeard()) === 'yield') {
         log.warn({ holder }, 'another gateway carries the tunnels now');
         await end();

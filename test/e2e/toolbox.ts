@@ -7,7 +7,13 @@ export interface Toolbox {
   readonly name: string;
 }
 
-export async function startToolbox(cluster: Cluster, namespace: string, name = 'client'): Promise<Toolbox> {
+/** @param node where it must run; absent: where the scheduler puts it. */
+export async function startToolbox(
+  cluster: Cluster,
+  namespace: string,
+  name = 'client',
+  node?: string,
+): Promise<Toolbox> {
   await apply(
     cluster,
     `
@@ -16,7 +22,7 @@ kind: Pod
 metadata: { name: ${name}, namespace: ${namespace} }
 spec:
   terminationGracePeriodSeconds: 0
-  containers:
+${node === undefined ? '' : `  nodeName: ${node}\n`}  containers:
     - { name: toolbox, image: "nauti-lab/toolbox:1", imagePullPolicy: IfNotPresent, command: [sleep, infinity] }
 `,
   );
