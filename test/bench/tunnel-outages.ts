@@ -77,8 +77,8 @@ try {
     await world.gateway('hub', hub);
   });
   await measure('address of a public gateway changed', 'm1', async () => {
-    await network.exec('gw-m1', 'ip', ['address', 'add', '198.51.100.9/24', 'dev', 'eth0']);
     await network.exec('gw-m1', 'ip', ['address', 'del', '198.51.100.2/24', 'dev', 'eth0']);
+    await network.exec('gw-m1', 'ip', ['address', 'add', '198.51.100.9/24', 'dev', 'eth0']);
     await network.exec('gw-m1', 'ip', ['route', 'replace', 'default', 'via', '198.51.100.254']);
   });
   await measure('API of the hub and of the clusters away for 5 s', 'm1', async () => {
