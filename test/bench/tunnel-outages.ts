@@ -20,8 +20,10 @@ const { network } = world;
 const hub = ['--endpoint', '198.51.100.1'];
 const candidate = ['--public', 'true', '--cluster-address', 'manage', '--key-rotation', '0'];
 
+/** Nothing where the device is not there yet. */
+const allowed = (id: string) => world.wg(id, ['show', 'wg0', 'allowed-ips']).catch(() => '');
 const carries = (id: string, block: string, wanted = true) =>
-  until(async () => (await world.wg(id, ['show', 'wg0', 'allowed-ips'])).includes(block) === wanted, {
+  until(async () => (await allowed(id)).includes(block) === wanted, {
     what: `${id} ${wanted ? '' : 'not '}sending to ${block} directly`,
     timeout: 30_000,
     detail: () => world.logs(),
