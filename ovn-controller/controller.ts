@@ -189,6 +189,7 @@ export class OvnController {
   /** Gives addresses out until the signal is aborted. Only one process may do this at a time; a second one fences it off. */
   async lead(signal: AbortSignal): Promise<void> {
     this.#isLeading = true;
+    for (const pod of this.#pods.values()) this.#reportImpostor(undefined, pod);
     try {
       await Promise.all([
         this.#annotations.run(signal),
@@ -268,11 +269,15 @@ export class OvnController {
     if (!this.#isLeading) return;
     if (after === undefined) this.#annotations.forget(key);
     else if (before === undefined && isAlive(after, Date.now())) this.#annotations.seen(key);
-    if (after?.isLabelledGateway && !before?.isLabelledGateway && !this.#mayBeGateway(after)) {
-      this.#refusals.notTheGateway(after);
-    }
+    if (after !== undefined) this.#reportImpostor(before, after);
     this.#ports.enqueue(key);
     this.#isolation?.changed();
+  }
+
+  #reportImpostor(before: WatchedPod | undefined, after: WatchedPod): void {
+    if (after.isLabelledGateway && !before?.isLabelledGateway && !this.#mayBeGateway(after)) {
+      this.#refusals.notTheGateway(after);
+    }
   }
 
   /** Nauti is no longer being taken away: what was left off is written. */

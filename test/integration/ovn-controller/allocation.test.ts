@@ -112,12 +112,13 @@ describe('ovn-controller gives addresses', function () {
   });
 
   it('of the gateway only to a pod of its ServiceAccount, to one at a time, and on when that is gone', async () => {
-    await world.start();
     const namespace = await world.namespace();
     const metadata = { labels: { 'nauti.io/cnf': 'true' } };
     const spec = { serviceAccountName: gatewayAccount.split('/')[1] };
+    // They are there before anybody leads: a new leader tells of them as the one before would have.
     await world.createPod(systemNamespace, 'gateway-1', { metadata, spec });
     await world.createPod(namespace, 'impostor', { metadata, spec });
+    await world.start();
     const first = await world.allocated(systemNamespace, 'gateway-1');
     expect(first['nauti.io/ip_address']).to.equal('10.113.0.1');
     expect(first).to.not.have.property('nauti.io/routes');
