@@ -11,12 +11,12 @@ function ask(from: AddressBook, key: string, wish?: string, now = 0, allocated =
     ...(wish === undefined ? {} : { 'nauti.io/ip_address': wish }),
     ...(allocated ? { 'nauti.io/allocated': 'true' } : {}),
   };
-  const result = from.assign({ key, wish: wishOf(annotations), isGateway: false }, now);
+  const result = from.assign({ key, wish: wishOf(annotations), role: 'none' }, now);
   return 'reason' in result ? result.reason : portAddress(result);
 }
 
 function askGateway(from: AddressBook, key: string): string {
-  const result = from.assign({ key, wish: { kind: 'none' }, isGateway: true }, 0);
+  const result = from.assign({ key, wish: { kind: 'none' }, role: 'gateway' }, 0);
   return 'reason' in result ? result.reason : portAddress(result);
 }
 

@@ -3,19 +3,10 @@ import { AddressPool, type Refusal as PoolRefusal } from '../ipam/address-pool.t
 import { cidrHas, formatCidr } from '../ipam/cidr.ts';
 import type { Wish } from './annotations.ts';
 import type { Assignment } from './assignment.ts';
+import type { Claimant, GatewayRole } from './claimant.ts';
 import { hasOwnMac, isDerivedMac, macOf } from './mac.ts';
 import { type FamilyNetwork, type Network, reservedIn } from './network.ts';
 import type { Refusal } from './refusal.ts';
-
-export interface Claimant {
-  /** `namespace/name` of the pod. */
-  readonly key: string;
-  readonly wish: Wish;
-  /** It is the cluster's gateway, and may be. */
-  readonly isGateway: boolean;
-  /** It is one of several, and gets an address of its own. */
-  readonly isCandidate?: boolean;
-}
 
 export interface FamilyCounts {
   readonly network: FamilyNetwork;
@@ -62,26 +53,26 @@ export class AddressBook {
   assign(claimant: Claimant, now: number): Assignment | Refusal {
     const had = this.#assignments.get(claimant.key);
     if (had !== undefined) return had;
-    const { key, isGateway, isCandidate } = claimant;
-    return isGateway && !isCandidate ? this.#assignGateway(key) : this.#assignOrdinary(claimant, now);
+    return claimant.role === 'gateway'
+      ? this.#assignGateway(claimant.key)
+      : this.#assignOrdinary(claimant, now);
   }
 
   /**
    * Takes note of what a port shows: addresses that are its pod's already. Where it lacks one of a family that the
    * network has by now, it gets one.
    *
-   * @param isCandidate it is one of several gateways.
    * @returns undefined where an address is not of this network, or is another's; nothing is noted then.
    */
   adopt(
     key: string,
     port: { readonly mac: string; readonly addresses: readonly Address[] },
-    isCandidate = false,
+    role: GatewayRole = 'none',
   ): Assignment | undefined {
     if (this.#assignments.has(key)) return undefined;
     if (this.#isGatewayPort(port.addresses)) {
       // Assigned before it was a candidate, it would keep the elected one from having them.
-      if (isCandidate) return undefined;
+      if (role === 'candidate') return undefined;
       if (this.#gateway !== undefined) return undefined;
       this.#gateway = key;
       const gateway = this.#gatewayAddresses();
@@ -98,7 +89,7 @@ export class AddressBook {
       return undefined;
     }
     const mac = this.#adoptedMac(port.mac, complete);
-    return this.#note(key, { addresses: complete, mac, gateway: isCandidate });
+    return this.#note(key, { addresses: complete, mac, gateway: role === 'candidate' });
   }
 
   /** The pod is gone, and its port: its addresses rest, and it gets them first should it come again. */
@@ -148,8 +139,10 @@ export class AddressBook {
     return this.#note(key, { addresses, mac: macOf(addresses), gateway: true });
   }
 
-  #assignOrdinary({ key, wish, isGateway }: Claimant, now: number): Assignment | Refusal {
-    const isStale = isGateway && wish.kind === 'addresses' && this.#isGatewayPort(wish.addresses);
+  #assignOrdinary({ key, wish, role }: Claimant, now: number): Assignment | Refusal {
+    const isCandidate = role === 'candidate';
+    // Of the time when it was the only gateway.
+    const isStale = isCandidate && wish.kind === 'addresses' && this.#isGatewayPort(wish.addresses);
     const wished = this.#claimWish(key, isStale ? { kind: 'none' } : wish, now);
     if ('reason' in wished) return wished;
     const addresses = this.#complete(wished, now, key);
@@ -157,7 +150,7 @@ export class AddressBook {
       for (const address of wished) this.#poolOf(address)?.forget(address);
       return addresses;
     }
-    return this.#note(key, { addresses, mac: macOf(addresses), gateway: isGateway });
+    return this.#note(key, { addresses, mac: macOf(addresses), gateway: isCandidate });
   }
 
   /** The addresses that were asked for, all or none. */

@@ -57,12 +57,24 @@ function sharedTexts(network: Network): SharedTexts {
   return made;
 }
 
+const ownNames: readonly string[] = Object.values(podAnnotations);
+
+/** Those of all annotations that are of an allocation. */
+export function allocationAnnotations(all: Readonly<Record<string, string>>): Record<string, string> {
+  const own: Record<string, string> = {};
+  for (const name of ownNames) {
+    const value = all[name];
+    if (value !== undefined) own[name] = value;
+  }
+  return own;
+}
+
 /** Whether a pod or node shows exactly these; others than ours are not looked at. */
 export function showsAnnotations(
   shown: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,
 ): boolean {
-  return Object.values(podAnnotations).every(name => shown[name] === wanted[name]);
+  return ownNames.every(name => shown[name] === wanted[name]);
 }
 
 /** The address that a pod's author asks for, or that an earlier allocation gave. */

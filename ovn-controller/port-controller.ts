@@ -4,6 +4,7 @@ import { WorkQueue } from '../kube/queue.ts';
 import type { Logger } from '../process/log.ts';
 import type { AddressBook } from './address-book.ts';
 import { type Assignment, addressesIn } from './assignment.ts';
+import type { MayBeGateway } from './claimant.ts';
 import { ownerOfPort } from './desired-port.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { formatCidrs, formatGlobals, type Network } from './network.ts';
@@ -28,7 +29,7 @@ export interface PortListener {
 export interface PortControllerOptions {
   readonly northbound: Northbound;
   readonly owners: PortOwners;
-  readonly mayBeGateway: (owner: PortOwner) => boolean;
+  readonly mayBeGateway: MayBeGateway;
   readonly identity: string;
   readonly quarantineMs: number;
   /** Pods in one transaction at most. */

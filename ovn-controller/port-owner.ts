@@ -1,6 +1,3 @@
-import type { WatchedNode } from './watched-node.ts';
-import type { WatchedPod } from './watched-pod.ts';
-
 /** Who may have a port, and addresses: a pod, or a node. */
 export interface PortOwner {
   /** `namespace/name` of a pod; the name of a node, which has no slash. */
@@ -40,10 +37,10 @@ interface Lookup<T> {
 
 /** All pods and nodes. */
 export class PortOwners {
-  readonly #pods: Lookup<WatchedPod>;
-  readonly #nodes: Lookup<WatchedNode>;
+  readonly #pods: Lookup<PortOwner>;
+  readonly #nodes: Lookup<PortOwner>;
 
-  constructor(pods: Lookup<WatchedPod>, nodes: Lookup<WatchedNode>) {
+  constructor(pods: Lookup<PortOwner>, nodes: Lookup<PortOwner>) {
     this.#pods = pods;
     this.#nodes = nodes;
   }

@@ -292,16 +292,16 @@ describe('what a leader begins with', () => {
     const orphan = port('demo/gone', '0a:58:0a:71:00:09 10.113.0.9');
     const built = rebuilt([], [orphan]);
     const wish = { kind: 'addresses', addresses: [ip('10.113.0.9')], isAllocated: false } as const;
-    expect(built.assign({ key: 'demo/new', wish, isGateway: false }, 0)).to.include({
+    expect(built.assign({ key: 'demo/new', wish, role: 'none' }, 0)).to.include({
       reason: 'AddressTaken',
     });
     const plan = planPorts(['demo/gone'], world([], [orphan], built));
     expect(plan.remove).to.have.length(1);
     built.release('demo/gone', 0);
-    expect(built.assign({ key: 'demo/new', wish, isGateway: false }, 500)).to.include({
+    expect(built.assign({ key: 'demo/new', wish, role: 'none' }, 500)).to.include({
       reason: 'AddressTaken',
     });
-    expect(built.assign({ key: 'demo/new', wish, isGateway: false }, 1_000)).to.include({ gateway: false });
+    expect(built.assign({ key: 'demo/new', wish, role: 'none' }, 1_000)).to.include({ gateway: false });
   });
 
   it('remembers the pods of StatefulSets, and keeps away from foreign ports', () => {
@@ -310,10 +310,10 @@ describe('what a leader begins with', () => {
     });
     const built = rebuilt([], [foreign], { 'demo/db-0': '10.113.0.9' });
     const none = { kind: 'none' } as const;
-    expect(built.assign({ key: 'demo/new', wish: none, isGateway: false }, 0)).to.deep.include({
+    expect(built.assign({ key: 'demo/new', wish: none, role: 'none' }, 0)).to.deep.include({
       addresses: [ip('10.113.0.10')],
     });
-    expect(built.assign({ key: 'demo/db-0', wish: none, isGateway: false }, 0)).to.deep.include({
+    expect(built.assign({ key: 'demo/db-0', wish: none, role: 'none' }, 0)).to.deep.include({
       addresses: [ip('10.113.0.9')],
     });
   });

@@ -1,6 +1,6 @@
 import type { Uuid } from 'ovsdb-client';
 import type { AddressBook } from './address-book.ts';
-import { wishOf } from './annotations.ts';
+import { claimantOf, type MayBeGateway } from './claimant.ts';
 import {
   type DesiredPort,
   desiredPort,
@@ -20,8 +20,7 @@ export interface PlanInput {
   portsOf(key: string): readonly PortRow[];
   /** Whoever's port has a name. */
   portNamed(name: string): PortRow | undefined;
-  /** Whether a pod may be the cluster's gateway: the label alone says nothing. */
-  mayBeGateway(owner: PortOwner): boolean;
+  readonly mayBeGateway: MayBeGateway;
   readonly book: AddressBook;
   /** Of the book's clock. */
   readonly now: number;
@@ -62,10 +61,7 @@ export function planPorts(keys: readonly string[], input: PlanInput): PortPlan {
       plan.release.push(key);
       continue;
     }
-    const isGateway = owner.isLabelledGateway && input.mayBeGateway(owner);
-    const { isCandidate = false } = owner;
-    const claimant = { key, wish: wishOf(owner.annotations), isGateway, isCandidate };
-    const assignment = input.book.assign(claimant, input.now);
+    const assignment = input.book.assign(claimantOf(owner, input.mayBeGateway), input.now);
     if ('reason' in assignment) {
       for (const port of ports) plan.remove.push(removal(key, port));
       plan.refused.push({ key, refusal: assignment });

@@ -1,7 +1,7 @@
 import type { Address } from '../ipam/address.ts';
 import { AddressBook } from './address-book.ts';
-import { wishOf } from './annotations.ts';
 import { addressesIn, parsePortAddress } from './assignment.ts';
+import { claimantOf, type MayBeGateway, roleOf } from './claimant.ts';
 import { ownerOfPort, type PortRow, portName } from './desired-port.ts';
 import type { Network } from './network.ts';
 import { isAlive, type PortOwner } from './port-owner.ts';
@@ -15,7 +15,7 @@ export interface WorldOfPorts {
   readonly ports: Iterable<PortRow>;
   /** What StatefulSets' pods had that are gone, by pod. */
   readonly released: ReadonlyMap<string, readonly Address[]>;
-  readonly mayBeGateway: (owner: PortOwner) => boolean;
+  readonly mayBeGateway: MayBeGateway;
   readonly now: number;
   readonly wallNow: number;
 }
@@ -39,24 +39,17 @@ export function rebuildBook(world: WorldOfPorts): AddressBook {
   own.sort((a, b) => byAge(a.owner, b.owner) || Number(isNamed(b)) - Number(isNamed(a)));
   for (const { key, port, owner } of own) {
     const shown = parsePortAddress(port.addresses[0] ?? '');
-    if (shown !== undefined) book.adopt(key, shown, owner !== undefined && isCandidate(owner, world));
+    if (shown !== undefined) book.adopt(key, shown, owner && roleOf(owner, world.mayBeGateway));
   }
   const lost = [...world.owners].filter(
     one => isAlive(one, world.wallNow) && book.get(one.key) === undefined,
   );
   for (const owner of lost.sort(byAge)) {
-    const wish = wishOf(owner.annotations);
-    if (wish.kind !== 'addresses' || !wish.isAllocated) continue;
-    const isGateway = owner.isLabelledGateway && world.mayBeGateway(owner);
-    const claimant = { key: owner.key, wish, isGateway, isCandidate: isCandidate(owner, world) };
-    book.assign(claimant, world.now);
+    const claimant = claimantOf(owner, world.mayBeGateway);
+    if (claimant.wish.kind === 'addresses' && claimant.wish.isAllocated) book.assign(claimant, world.now);
   }
   for (const [key, addresses] of world.released) book.remember(key, addresses, world.now);
   return book;
-}
-
-function isCandidate(owner: PortOwner, { mayBeGateway }: WorldOfPorts): boolean {
-  return owner.isLabelledGateway && owner.isCandidate === true && mayBeGateway(owner);
 }
 
 function isNamed({ key, port }: { readonly key: string; readonly port: PortRow }): boolean {

@@ -1,5 +1,5 @@
 import type { KubeObject } from '../api/meta.ts';
-import { podAnnotations } from '../api/names.ts';
+import { allocationAnnotations, showsAnnotations } from './annotations.ts';
 import type { PortOwner } from './port-owner.ts';
 
 /** What is known of a node: it has a port of its own, for what its pods send through the address of a service. */
@@ -16,18 +16,10 @@ export function readNode(object: KubeObject, wantsPort: boolean): WatchedNode {
     isFinished: !wantsPort,
     isLabelledGateway: false,
     isStateful: false,
-    annotations: Object.fromEntries(
-      Object.values(podAnnotations).flatMap(key =>
-        annotations[key] === undefined ? [] : [[key, annotations[key]]],
-      ),
-    ),
+    annotations: allocationAnnotations(annotations),
   };
 }
 
 export function sameNode(a: WatchedNode, b: WatchedNode): boolean {
-  return (
-    a.uid === b.uid &&
-    a.isFinished === b.isFinished &&
-    Object.values(podAnnotations).every(key => a.annotations[key] === b.annotations[key])
-  );
+  return a.uid === b.uid && a.isFinished === b.isFinished && showsAnnotations(a.annotations, b.annotations);
 }

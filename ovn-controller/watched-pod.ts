@@ -1,6 +1,6 @@
 import type { KubeObject } from '../api/meta.ts';
 import { objectKey } from '../api/meta.ts';
-import { gatewayAddressLabel, gatewayPodLabel, podAnnotations } from '../api/names.ts';
+import { gatewayAddressLabel, gatewayPodLabel } from '../api/names.ts';
 import {
   anyText,
   boolean,
@@ -14,6 +14,7 @@ import {
   textMap,
   withDefault,
 } from '../api/parse.ts';
+import { allocationAnnotations, showsAnnotations } from './annotations.ts';
 import type { PortOwner } from './port-owner.ts';
 
 /**
@@ -32,8 +33,6 @@ export interface WatchedPod extends PortOwner {
 
 /** Type of the condition that says why a pod has no address. */
 export const addressCondition = 'nauti.io/SecondaryAddress';
-
-const ownAnnotations: readonly string[] = Object.values(podAnnotations);
 
 const frame = parserOf(
   'Pod',
@@ -95,7 +94,7 @@ export function readPod(object: KubeObject): WatchedPod | undefined {
     isLabelledGateway: metadata.labels[gatewayPodLabel] === 'true',
     isCandidate: metadata.labels[gatewayAddressLabel] === 'elected',
     isStateful: metadata.ownerReferences.some(({ kind, controller }) => controller && kind === 'StatefulSet'),
-    annotations: pick(metadata.annotations, ownAnnotations),
+    annotations: allocationAnnotations(metadata.annotations),
     ...(condition?.reason === undefined ? {} : { refusal: condition.reason }),
     labels: metadata.labels,
     namedPorts: namedPorts(spec.containers),
@@ -110,15 +109,6 @@ function whenGone(deletion: string | undefined, graceSeconds: number | undefined
   if (deletion === undefined) return undefined;
   const at = Date.parse(deletion);
   return Number.isNaN(at) ? undefined : at + (graceSeconds ?? 0) * 1000;
-}
-
-function pick(all: Readonly<Record<string, string>>, names: readonly string[]): Record<string, string> {
-  const picked: Record<string, string> = {};
-  for (const name of names) {
-    const value = all[name];
-    if (value !== undefined) picked[name] = value;
-  }
-  return picked;
 }
 
 type Containers = readonly {
@@ -147,7 +137,7 @@ export function samePod(a: WatchedPod, b: WatchedPod): boolean {
     a.goneAt === b.goneAt &&
     a.refusal === b.refusal &&
     a.isLabelledGateway === b.isLabelledGateway &&
-    sameTexts(a.annotations, b.annotations) &&
+    showsAnnotations(a.annotations, b.annotations) &&
     sameTexts(a.labels, b.labels)
   );
 }
