@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { accessOf } from '../kube/access.ts';
 import { KubeClient } from '../kube/client.ts';
 import { Controller } from '../kube/controller.ts';
 import { EventRecorder } from '../kube/events.ts';
@@ -32,7 +32,7 @@ Clusters are let in, and removed at once, by people:
 async function run(settings: Options, context: ProcessContext): Promise<void> {
   const { log, signal, probes, metrics } = context;
   const cidrChoice = cidrSettings(settings);
-  const access = settings.kubeconfig ? await kubeconfigAccess(settings.kubeconfig) : inClusterAccess();
+  const access = await accessOf(settings.kubeconfig);
   const client = new KubeClient(access, { log, userAgent: 'nauti-hub', metrics });
   const identity = `${hostname()}_${randomUUID().slice(0, 8)}`;
   const events = new EventRecorder({ client, controller: 'nauti.io/hub', instance: identity, log, metrics });

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
+import { path } from '../process/parsers.ts';
 import { type ClusterAccess, headerText, parseServer, tlsFrom } from './cluster-access.ts';
 import { RereadFile } from './reread-file.ts';
 
@@ -92,3 +93,16 @@ export async function kubeconfigAccess(path?: string, context?: string): Promise
   const { readKubeconfig } = await import('./kubeconfig.ts');
   return readKubeconfig({ path, context });
 }
+
+/** The access of a kubeconfig where one is named, else that of the pod that this process runs in. */
+export async function accessOf(kubeconfig: string | undefined): Promise<ClusterAccess> {
+  return kubeconfig === undefined ? inClusterAccess() : await kubeconfigAccess(kubeconfig);
+}
+
+/** The option of a component that speaks to the cluster it runs in, for {@link accessOf}. */
+export const kubeconfigOption = {
+  flag: 'kubeconfig',
+  placeholder: 'FILE',
+  description: 'kubeconfig of this cluster; without it the service account of the pod',
+  parser: path,
+} as const;

@@ -1,15 +1,11 @@
 import { shareNamespace } from '../api/names.ts';
+import { kubeconfigOption } from '../kube/access.ts';
 import type { OptionSet } from '../process/options.ts';
 import { httpsUrl, namespaceName, path } from '../process/parsers.ts';
 
 /** How a component of a member cluster says which cluster it serves, and where the hub is. */
 export const placeOptions = {
-  kubeconfig: {
-    flag: 'kubeconfig',
-    placeholder: 'FILE',
-    description: 'kubeconfig of this cluster; without it the service account of the pod',
-    parser: path,
-  },
+  kubeconfig: kubeconfigOption,
   hubUrl: {
     flag: 'hub-url',
     placeholder: 'URL',

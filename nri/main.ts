@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pods } from '../api/resource.ts';
-import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { accessOf } from '../kube/access.ts';
 import { ObjectCache } from '../kube/cache.ts';
 import { KubeClient } from '../kube/client.ts';
 import { defineComponent } from '../process/component.ts';
@@ -28,7 +28,7 @@ Example, beside a containerd and an Open vSwitch of the machine:
   nauti nri --node $(hostname) --kubeconfig cluster1.kubeconfig`,
   options,
   async run(given, { log, signal, probes, metrics }) {
-    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const access = await accessOf(given.kubeconfig);
     const client = new KubeClient(access, { log, metrics, userAgent: 'nauti-nri' });
     // Whatever fails ends all of it, and all is ended before this returns. NICs stay as they are.
     const stop = new AbortController();

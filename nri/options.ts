@@ -1,3 +1,4 @@
+import { kubeconfigOption } from '../kube/access.ts';
 import type { OptionSet, Parser } from '../process/options.ts';
 import { flag, integer, oneOf, path, text } from '../process/parsers.ts';
 
@@ -47,12 +48,7 @@ export const options = {
     required: true,
     aliases: ['NODE_NAME'],
   },
-  kubeconfig: {
-    flag: 'kubeconfig',
-    placeholder: 'FILE',
-    description: 'kubeconfig of this cluster; without it the service account of the pod',
-    parser: path,
-  },
+  kubeconfig: kubeconfigOption,
   mode: {
     flag: 'mode',
     placeholder: 'MODE',

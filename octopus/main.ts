@@ -1,4 +1,4 @@
-import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { accessOf } from '../kube/access.ts';
 import { KubeClient } from '../kube/client.ts';
 import { defineComponent } from '../process/component.ts';
 import { carryWhileActive } from './active-gateway.ts';
@@ -22,7 +22,7 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
   options,
   async run(given, { log, signal, probes, metrics }) {
     const settings = await settingsOf(given);
-    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const access = await accessOf(given.kubeconfig);
     const local = new KubeClient(access, { log, metrics });
     const stop = new AbortController();
     const until = AbortSignal.any([signal, stop.signal]);

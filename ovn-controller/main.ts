@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { accessOf } from '../kube/access.ts';
 import { KubeClient } from '../kube/client.ts';
 import { leadWhileHolding } from '../kube/leader.ts';
 import { defineComponent } from '../process/component.ts';
@@ -29,7 +29,7 @@ Example, with OVN's own socket and CIDRs instead of a hub:
         'Cannot start as --cidr or --cluster-id must be given: without a CIDR the hub is asked for the cluster',
       );
     }
-    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const access = await accessOf(given.kubeconfig);
     const client = new KubeClient(access, { log, metrics });
     const identity = given.identity ?? hostname();
     // Whatever fails ends all of it, and all is ended before this returns.

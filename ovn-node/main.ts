@@ -9,7 +9,7 @@ import {
   type Resource,
   statefulSets,
 } from '../api/resource.ts';
-import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { accessOf } from '../kube/access.ts';
 import { KubeClient, KubeError } from '../kube/client.ts';
 import { defineComponent } from '../process/component.ts';
 import { options } from './options.ts';
@@ -29,7 +29,7 @@ for them. Nodes that do not answer are named and left as they are; see the chart
   ends: true,
   async run(given, { log, signal }) {
     const { namespace, patience } = given;
-    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const access = await accessOf(given.kubeconfig);
     const client = new KubeClient(access, { log });
     const list = async (labelSelector: string) => {
       const found: KubeObject[] = [];

@@ -1,14 +1,10 @@
 import { componentNamespace } from '../api/names.ts';
+import { kubeconfigOption } from '../kube/access.ts';
 import type { OptionSet } from '../process/options.ts';
-import { duration, namespaceName, path, text } from '../process/parsers.ts';
+import { duration, namespaceName, text } from '../process/parsers.ts';
 
 export const options = {
-  kubeconfig: {
-    flag: 'kubeconfig',
-    placeholder: 'FILE',
-    description: 'kubeconfig of this cluster; without it the service account of the pod',
-    parser: path,
-  },
+  kubeconfig: kubeconfigOption,
   namespace: {
     flag: 'namespace',
     placeholder: 'NAMESPACE',

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge } from 'prom-client';
 import { configMaps } from '../api/resource.ts';
-import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { accessOf } from '../kube/access.ts';
 import { ObjectCache } from '../kube/cache.ts';
 import { KubeClient } from '../kube/client.ts';
 import { defineComponent } from '../process/component.ts';
@@ -20,7 +20,7 @@ Runs beside the program that uses the certificate, in the same pod, and asks "na
 the key is made here and never leaves the pod. /readyz answers once the files are there.`,
   options: certificateOptions,
   async run(given, { log, signal, probes, metrics }) {
-    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const access = await accessOf(given.kubeconfig);
     const client = new KubeClient(access, { log });
     const bundles = new ObjectCache({
       client,

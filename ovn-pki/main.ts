@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, Gauge } from 'prom-client';
 import { certificateSigningRequests } from '../api/resource.ts';
-import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { accessOf } from '../kube/access.ts';
 import { ObjectCache } from '../kube/cache.ts';
 import { KubeClient } from '../kube/client.ts';
 import { Controller } from '../kube/controller.ts';
@@ -24,7 +24,7 @@ the CertificateSigningRequests of "nauti ovn-certificate": each kind only to its
 to a pod of that node.`,
   options: signerOptions,
   async run(given, { log, signal, probes, metrics }) {
-    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const access = await accessOf(given.kubeconfig);
     const client = new KubeClient(access, { log, metrics });
     const store = new AuthorityStore({ client, namespace: given.namespace, times: given, log });
     const signer = new Signer({

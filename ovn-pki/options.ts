@@ -1,6 +1,7 @@
 import { componentNamespace } from '../api/names.ts';
+import { kubeconfigOption } from '../kube/access.ts';
 import type { OptionSet, Parser } from '../process/options.ts';
-import { duration, namespaceName, oneOf, path, text } from '../process/parsers.ts';
+import { duration, namespaceName, oneOf, text } from '../process/parsers.ts';
 import { certificateKinds } from './certificate-kind.ts';
 
 const serviceAccount: Parser<string> = {
@@ -34,12 +35,7 @@ const commonName: Parser<string> = {
 };
 
 const common = {
-  kubeconfig: {
-    flag: 'kubeconfig',
-    placeholder: 'FILE',
-    description: 'kubeconfig of this cluster; without it the service account of the pod',
-    parser: path,
-  },
+  kubeconfig: kubeconfigOption,
   namespace: {
     flag: 'namespace',
     placeholder: 'NAMESPACE',

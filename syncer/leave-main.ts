@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { deployments } from '../api/resource.ts';
-import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { accessOf } from '../kube/access.ts';
 import { KubeClient, KubeError } from '../kube/client.ts';
 import { leadWhileHolding } from '../kube/leader.ts';
 import { defineComponent } from '../process/component.ts';
@@ -41,7 +41,7 @@ It waits until no syncer works any more, as that would make everything anew: sto
   options: leaveOptions,
   ends: true,
   async run(given, { log, signal }) {
-    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const access = await accessOf(given.kubeconfig);
     const local = new KubeClient(access, { log });
     try {
       if (given.stopDeployment) await stop(local, given.namespace, given.stopDeployment, signal);

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { inClusterAccess, kubeconfigAccess } from '../kube/access.ts';
+import { accessOf } from '../kube/access.ts';
 import { KubeClient } from '../kube/client.ts';
 import { leadWhileHolding } from '../kube/leader.ts';
 import { defineComponent } from '../process/component.ts';
@@ -22,7 +22,7 @@ Example, with kubeconfigs instead of a join token:
   nauti syncer --cluster-id cluster1 --kubeconfig cluster1.kubeconfig --hub-kubeconfig hub.kubeconfig`,
   options,
   async run(given, { log, signal, probes, metrics }) {
-    const access = given.kubeconfig ? await kubeconfigAccess(given.kubeconfig) : inClusterAccess();
+    const access = await accessOf(given.kubeconfig);
     const client = new KubeClient(access, { log, metrics });
     const { clusterId, localNamespace, addresses, clusterSetIp, concurrency } = given;
     const local = new LocalView({ client, clusterId, localNamespace, addresses, log, metrics });

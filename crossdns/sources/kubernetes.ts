@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hubLabels, mcsLabels } from '../../api/names.ts';
 import { endpointSlices, type Resource, serviceImports } from '../../api/resource.ts';
-import { inClusterAccess, kubeconfigAccess } from '../../kube/access.ts';
+import { accessOf } from '../../kube/access.ts';
 import { Backoff } from '../../kube/backoff.ts';
 import { ObjectCache } from '../../kube/cache.ts';
 import { KubeClient } from '../../kube/client.ts';
@@ -27,7 +27,7 @@ export class KubernetesSource implements Source {
 
   /** @throws Error where there is neither a kubeconfig nor a pod's access. */
   static async open(kubeconfig: string | undefined, context: SourceContext): Promise<KubernetesSource> {
-    const access = kubeconfig === undefined ? inClusterAccess() : await kubeconfigAccess(kubeconfig);
+    const access = await accessOf(kubeconfig);
     return new KubernetesSource(new KubeClient(access, { log: context.log }), context);
   }
 
