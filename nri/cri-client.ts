@@ -58,7 +58,7 @@ export class CriClient {
     }));
   }
 
-  /** Path of a sandbox's network namespace; undefined on the host's network. */
+  /** Path of a sandbox's network namespace; undefined on the host's network, and where it is torn down. */
   async netnsOf(id: string, signal: AbortSignal): Promise<string | undefined> {
     const { info } = await this.call(
       'PodSandboxStatus',
@@ -168,14 +168,18 @@ function unframe(bytes: Buffer): Buffer {
   return bytes.subarray(5);
 }
 
-/** containerd and CRI-O show the sandbox's runtime specification as JSON, in the field `info` of a verbose status. */
+/**
+ * containerd and CRI-O show the sandbox's runtime specification as JSON, in the field `info` of a verbose status; containerd
+ * also whether the namespace is gone.
+ */
 export function netnsInInfo(text: string): string | undefined {
-  let info: { runtimeSpec?: { linux?: { namespaces?: unknown } } };
+  let info: { netNamespaceClosed?: unknown; runtimeSpec?: { linux?: { namespaces?: unknown } } };
   try {
     info = JSON.parse(text);
   } catch (error) {
     throw new CriError('Cannot read the status of a sandbox as its info must be JSON', { cause: error });
   }
+  if (info?.netNamespaceClosed === true) return undefined;
   const namespaces = info?.runtimeSpec?.linux?.namespaces;
   if (!Array.isArray(namespaces)) {
     throw new CriError('Cannot read the status of a sandbox as its info must have the namespaces');

@@ -16,8 +16,12 @@ export interface NicKeeperOptions extends Omit<NicWorkerOptions, 'metrics'> {
   readonly wait: number;
   readonly log: Logger;
   readonly registry: Registry;
-  /** How it learns of pods, for the metrics. */
-  readonly runtime: () => { readonly mode: RuntimeMode; readonly isConnected: boolean };
+  /** How it learns of pods, for the metrics; and a way to ask for the network namespace of a sandbox. */
+  readonly runtime: () => {
+    readonly mode: RuntimeMode;
+    readonly isConnected: boolean;
+    netnsOf(id: string, signal: AbortSignal): Promise<string | undefined>;
+  };
 }
 
 /** The runtime closes plugins after 2 s: whatever a pod's start waits for ends before. */
@@ -206,7 +210,11 @@ export class NicKeeper {
 
   async #attach(seat: Seat, signal: AbortSignal): Promise<undefined | Requeue> {
     const { sandbox } = seat;
-    if (sandbox.netns === undefined || seat.state.kind === 'refused') return undefined;
+    if (seat.state.kind === 'refused') return undefined;
+    if (sandbox.netns === undefined) {
+      await this.#findNetns(seat, signal);
+      return undefined;
+    }
     const reading = this.#readAllocation(sandbox);
     if (reading.kind === 'refused') return this.#refuse(seat, 'annotation', reading.reason);
     const outcome =
@@ -225,6 +233,24 @@ export class NicKeeper {
     if (seat.state !== outcome) this.#seats.setState(seat, outcome);
     this.#workBudget.wasOfUse();
     return undefined;
+  }
+
+  /**
+   * A pod that has a network of its own, by the API, and none by the runtime: torn down, or containerd was killed after it had
+   * started the sandbox and before it had written down how. It keeps such a sandbox, calls nobody, and lists it by NRI
+   * without its namespace for ever; by CRI it tells.
+   */
+  async #findNetns(seat: Seat, signal: AbortSignal): Promise<void> {
+    const { sandbox } = seat;
+    const key = podKey(sandbox);
+    const pod = this.#options.pods.get(key);
+    if (pod === undefined || pod.isFinished || !isPodOf(pod, sandbox)) return;
+    const netns = await this.#options.runtime().netnsOf(sandbox.id, signal);
+    if (netns === undefined || this.#seats.get(sandbox.id) !== seat || seat.state.kind === 'leaving') return;
+    this.#log.info({ pod: key, sandbox: sandbox.id, netns }, 'runtime lists a pod without its network');
+    this.#seats.add({ ...sandbox, netns }, { kind: 'unseen' });
+    this.#settleRivals(key);
+    this.#controller.enqueue(sandbox.id);
   }
 
   #refuse(seat: Seat, reason: 'annotation' | 'netns', why: string): undefined {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../process/log.ts';
+import type { CriClient } from './cri-client.ts';
 import type { RuntimeMode } from './metrics.ts';
 import { NriPlugin, type SandboxEvents } from './nri-plugin.ts';
 import type { OutOfBand } from './out-of-band.ts';
@@ -46,6 +47,27 @@ export class RuntimeLink {
     this.#current.outOfBand?.poke();
   }
 
+  /**
+   * Asks the runtime itself for the path of a sandbox's network namespace.
+   *
+   * @returns undefined where it has none, or none any more, and where the runtime's own socket is not there.
+   * @throws CriError
+   */
+  async netnsOf(id: string, signal: AbortSignal): Promise<string | undefined> {
+    const { criSockets, log } = this.#options;
+    const path = criSockets.find(existsSync);
+    if (path === undefined) {
+      log.warn({ sandbox: id, sockets: criSockets }, 'cannot ask the runtime for the network of a pod');
+      return undefined;
+    }
+    const cri = await openCri(path);
+    try {
+      return await cri.netnsOf(id, AbortSignal.any([signal, AbortSignal.timeout(5_000)]));
+    } finally {
+      cri.close();
+    }
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { mode, log } = this.#options;
     while (!signal.aborted) {
@@ -67,10 +89,8 @@ export class RuntimeLink {
       await sleep(absentMs, undefined, { signal }).catch(() => {});
       return;
     }
-    // Only here: HTTP/2 and the messages take memory that most nodes need not give.
-    const { CriClient } = await import('./cri-client.ts');
     const { OutOfBand } = await import('./out-of-band.ts');
-    const cri = new CriClient(path);
+    const cri = await openCri(path);
     const outOfBand = new OutOfBand({
       cri,
       pods,
@@ -96,4 +116,10 @@ export class RuntimeLink {
     }
     return true;
   }
+}
+
+/** Loaded when it is needed: HTTP/2 and the messages take memory that most nodes need not give. */
+async function openCri(path: string): Promise<CriClient> {
+  const { CriClient } = await import('./cri-client.ts');
+  return new CriClient(path);
 }

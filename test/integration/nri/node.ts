@@ -123,8 +123,12 @@ export class TestNode implements AsyncDisposable {
     return ended;
   }
 
-  async startContainerd({ nri = true }: { readonly nri?: boolean } = {}): Promise<void> {
-    await writeFile(join(this.directory, 'containerd.toml'), containerdConfiguration(this.directory, nri));
+  /** @param options whether it has NRI; and which program it takes for `runc`. */
+  async startContainerd(options: { readonly nri?: boolean; readonly runc?: string } = {}): Promise<void> {
+    await writeFile(
+      join(this.directory, 'containerd.toml'),
+      containerdConfiguration(this.directory, options),
+    );
     const PATH = `${this.#tools}:${process.env.PATH}`;
     const child = this.start(
       'containerd',
@@ -241,7 +245,10 @@ export function cgroupParent(node: TestNode): string {
   return `/${rootCgroup}/${node.cgroup}`;
 }
 
-function containerdConfiguration(directory: string, nri: boolean): string {
+function containerdConfiguration(
+  directory: string,
+  { nri = true, runc = 'runc' }: { readonly nri?: boolean; readonly runc?: string },
+): string {
   return `version = 3
 root = ${JSON.stringify(join(directory, 'containerd'))}
 state = "/run/containerd"
@@ -258,6 +265,7 @@ state = "/run/containerd"
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
   SystemdCgroup = false
+  BinaryName = ${JSON.stringify(runc)}
 [plugins."io.containerd.nri.v1.nri"]
   disable = ${!nri}
   socket_path = "/var/run/nri/nri.sock"

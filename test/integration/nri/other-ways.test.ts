@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { until } from '../../../lab/until.ts';
 import { allocation, type RunningPod, startWorld, type World } from './world.ts';
@@ -59,6 +61,41 @@ describe('nri by other ways than usual', function () {
     if (first === undefined) throw new Error('no pod');
     for (const n of [21, 33, 49]) await world.run(first, 'ping', '-c', '1', '-w', '5', `10.113.0.${n}`);
     expect(await world.metric('nauti_nri_nics')).to.equal(30);
+  });
+
+  it('gives a pod its NIC whose sandbox was just made when containerd was killed', async () => {
+    const runc = join(world.node.directory, 'runc-and-crash');
+    // As a crash would between the start of the sandbox and the moment in which containerd has written that down.
+    const script = `#!/bin/sh
+case " $* " in *" start "*) runc "$@"; kill -9 $(pidof containerd) ;; *) exec runc "$@" ;; esac
+`;
+    await writeFile(runc, script, { mode: 0o755 });
+    await world.node.end('containerd');
+    await world.node.startContainerd({ runc });
+    await world.startAgent();
+    const failure = await world.runSandbox(await world.createPod('half', allocation(9))).then(
+      () => undefined,
+      error => error as Error,
+    );
+    expect(failure?.name).to.equal('CriError');
+    await world.node.startContainerd();
+    const [kept, ...more] = await world.sandboxes();
+    expect(more).to.deep.equal([]);
+    if (kept === undefined) throw new Error('containerd did not keep the sandbox');
+    expect(kept.name).to.equal('half');
+    await getsNic(kept);
+    const next = await world.runSandbox(await world.createPod('next', allocation(10)));
+    await world.run(next, 'ping', '-c', '1', '-w', '5', '10.113.0.9');
+
+    const since = world.log.length;
+    await world.node.end('agent', 'SIGTERM');
+    await world.startAgent();
+    await until(() => world.log.slice(since).filter(({ way }) => way === 'adopt').length === 2, {
+      what: 'both NICs being adopted',
+      timeout: 10_000,
+      interval: 20,
+    });
+    expect(world.log.slice(since).filter(({ msg }) => msg === 'NIC was repaired')).to.deep.equal([]);
   });
 
   it('finds pods out of band where the runtime has no NRI, and goes over to NRI when it comes', async () => {
