@@ -25,7 +25,7 @@ export async function installCrds(client: KubeClient): Promise<void> {
     const name = crd.metadata.name ?? '';
     await until(async () => isEstablished(await client.get(customResourceDefinitions, { name })), {
       what: `${name} being served`,
-      timeout: 30_000,
+      timeout: 60_000,
       interval: 50,
     });
   }

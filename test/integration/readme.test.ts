@@ -33,7 +33,7 @@ describe('README.md', () => {
   });
 
   it('starts a DNS server on a directory of manifests with one command', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const command = commands.find(line => line.startsWith('npm exec nauti -- crossdns')) ?? '';
     const listen = /--listen (\S+)/.exec(command)?.[1] ?? '';
     const server = spawn('sh', ['-c', `exec ${command}`], {
@@ -51,7 +51,7 @@ describe('README.md', () => {
       resolver.setServers([listen]);
       const { answer } = await eventually(
         'the server answers',
-        30_000,
+        60_000,
         async () => {
           expect(server.exitCode, `it ended: ${log}`).to.equal(null);
           return resolver.resolveTxt('dns-version.hyperos.local');

@@ -16,7 +16,7 @@ describe('CRDs on a real API server', () => {
   let client: KubeClient;
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(180_000);
     directory = await mkdtemp(join(tmpdir(), 'nauti-crds-'));
     plane = await startControlPlane({ directory });
     client = new KubeClient(await kubeconfigAccess(plane.kubeconfig));

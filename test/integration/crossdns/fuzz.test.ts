@@ -9,7 +9,7 @@ import { silentLogger } from '../../../process/log.ts';
 import { checkAnswer, Dice, fuzz, fuzzedServer, fuzzMessage } from './fuzz.ts';
 
 describe('any octets', function () {
-  this.timeout(120_000);
+  this.timeout(180_000);
 
   it('get a right answer, an error or nothing, at once, and leave nothing behind', () => {
     const result = fuzz(100_000, 20_241_121);

@@ -18,14 +18,14 @@ const kubectlNauti = fileURLToPath(new URL('../../../cli/kubectl-nauti.ts', impo
 const name = 'web.demo.svc.hyperos.local A';
 
 describe('crossdns over a real API server', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let directory = '';
   let plane: ControlPlane;
   let client: KubeClient;
   const servers: ServerProcess[] = [];
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(180_000);
     directory = await mkdtemp(join(tmpdir(), 'nauti-crossdns-'));
     plane = await startControlPlane({ directory });
     client = new KubeClient(await kubeconfigAccess(plane.kubeconfig));

@@ -16,7 +16,7 @@ const dashboard = fileURLToPath(
 const program = fileURLToPath(new URL('../../../cli/nauti.ts', import.meta.url));
 
 describe('the crossdns process', function () {
-  this.timeout(30_000);
+  this.timeout(180_000);
   const servers: ServerProcess[] = [];
 
   afterEach(() => Promise.all(servers.splice(0).map(server => server.stop())));
@@ -136,7 +136,7 @@ describe('the crossdns process', function () {
     const args = ['crossdns', '--source', examples, '--cluster-id', 'c1', '--listen', `127.0.0.1:${port}`];
     const { status, stderr } = spawnSync(process.execPath, [program, ...args], {
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 60_000,
     });
     await new Promise(resolve => other.close(resolve));
     expect(status).to.equal(1);

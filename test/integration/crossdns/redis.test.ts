@@ -17,7 +17,7 @@ const log = silentLogger();
 const name = 'web.demo.svc.hyperos.local A';
 
 describe('crossdns over Redis', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let directory = '';
   let first: RedisServer;
   let second: RedisServer;
@@ -310,7 +310,7 @@ describe('crossdns over Redis', function () {
 });
 
 describe('the processes around Redis', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   it('publish and answer, with addresses and passwords from the environment', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'crossdns-redis-'));

@@ -100,5 +100,5 @@ export async function eventually(what: string, check: () => boolean | Promise<bo
       return false;
     }
   };
-  await until(look, { what, timeout: 20_000, interval: 20, detail: () => String(last ?? '') });
+  await until(look, { what, timeout: 60_000, interval: 20, detail: () => String(last ?? '') });
 }

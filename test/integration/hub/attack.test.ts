@@ -44,7 +44,7 @@ describe('a joined cluster on a real hub', () => {
   let victim: Member;
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(180_000);
     hub = await HubCluster.start();
     running = await hub.runHub();
     attacker = await hub.member(attackerId);
@@ -52,7 +52,7 @@ describe('a joined cluster on a real hub', () => {
     for (const id of [attackerId, victimId]) {
       await until(async () => await hub.admin.get(peers, { namespace, name: id }), {
         what: `the Peer of ${id}`,
-        timeout: 20_000,
+        timeout: 60_000,
       });
     }
   });
@@ -502,7 +502,7 @@ describe('a joined cluster on a real hub', () => {
             const error = await refusalOf(requestToken(attacker.client, namespace, `member-${victimId}`));
             return error.message.includes('cannot create') ? undefined : error.message;
           },
-          { what: 'the Role in force', timeout: 10_000 },
+          { what: 'the Role in force', timeout: 60_000 },
         );
         expect(message).to.match(/tokens are given of one's own cluster only/);
         await refused(

@@ -25,7 +25,7 @@ describe('kubectl nauti', () => {
   let path: string;
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(180_000);
     hub = await HubCluster.start();
     running = await hub.runHub();
     const tools = await ensureTools({ sets: ['kubernetes', 'helm'] });
@@ -43,7 +43,7 @@ describe('kubectl nauti', () => {
   const run = (command: string, args: readonly string[], input?: string): Promise<Ran> =>
     new Promise(resolve => {
       const env = { ...process.env, PATH: path, KUBECONFIG: hub.plane.kubeconfig };
-      const child = execFile(command, args, { env, cwd: root, timeout: 30_000 }, (error, out, err) =>
+      const child = execFile(command, args, { env, cwd: root, timeout: 60_000 }, (error, out, err) =>
         resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }),
       );
       child.stdin?.end(input ?? '');
@@ -64,10 +64,10 @@ describe('kubectl nauti', () => {
     await hub.join('cluster1', token);
     const peer = await until(() => hub.admin.get(peers, { namespace, name: 'cluster1' }), {
       what: 'the Peer of cluster1',
-      timeout: 15_000,
+      timeout: 60_000,
     });
     expect(peer.spec).to.deep.include({ cluster_cidr: ['10.113.0.0/16'] });
-  }).timeout(60_000);
+  }).timeout(180_000);
 
   it('prints the token alone, or the values, for other programs', async () => {
     const token = await nauti(
@@ -125,7 +125,7 @@ describe('kubectl nauti', () => {
     await hub.member('shown');
     await until(async () => (await nauti('status')).out.match(/^shown .* 10\./m) !== null, {
       what: 'shown in the status with its CIDR',
-      timeout: 20_000,
+      timeout: 60_000,
     });
     const { out } = await nauti('status');
     expect(out).to.match(/^CLUSTER +STATE +LEASE +CIDR +ENDPOINT +EXPORTS +SLICES$/m);
@@ -133,7 +133,7 @@ describe('kubectl nauti', () => {
     expect(out).to.match(/^shown +(alive|silent) +\d+s ago +10\.112\.0\.0\/16 +0 +0$/m);
     const json = JSON.parse((await nauti('status', '-o', 'json')).out) as { id: string; cidrs: string[] }[];
     expect(json.find(({ id }) => id === 'shown')?.cidrs).to.deep.equal(['10.112.0.0/16']);
-  }).timeout(40_000);
+  }).timeout(180_000);
 
   it('removes a cluster, and one that lives only with --yes', async () => {
     await hub.member('living');
@@ -171,7 +171,7 @@ describe('kubectl nauti', () => {
         .and.not.match(/^ +at /m);
       expect(ran.code, args.join(' ')).to.equal(code);
     }
-  }).timeout(60_000);
+  }).timeout(180_000);
 
   it('uses the context that it is told', async () => {
     const kubeconfig = join(hub.directory, 'two.kubeconfig');

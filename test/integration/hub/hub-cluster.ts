@@ -93,7 +93,7 @@ export class HubCluster implements AsyncDisposable {
       requestedCidr: cidr,
       url: this.plane.server,
       ca: this.plane.ca,
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(60_000),
     });
   }
 
@@ -110,7 +110,7 @@ export class HubCluster implements AsyncDisposable {
       clusterId: id,
       bootstrapToken,
       log: silentLogger(),
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(60_000),
       ...more,
     });
   }
@@ -205,11 +205,11 @@ export class HubCluster implements AsyncDisposable {
             return error instanceof KubeError && error.message.includes('ValidatingAdmissionPolicy');
           }
         },
-        { what: `the policy on ${path} in force`, timeout: 30_000 },
+        { what: `the policy on ${path} in force`, timeout: 60_000 },
       );
     }
     await this.admin.delete(leases, { namespace: shareNamespace, name: probe.id });
-    await removeMember(this.admin, { namespace: shareNamespace, id: probe.id }, AbortSignal.timeout(30_000));
+    await removeMember(this.admin, { namespace: shareNamespace, id: probe.id }, AbortSignal.timeout(60_000));
   }
 }
 

@@ -25,7 +25,7 @@ import { ownObjects } from './attempts.ts';
 import { HubCluster, type Member, type RunningHub, refusalOf } from './hub-cluster.ts';
 
 const namespace = shareNamespace;
-const signal = () => AbortSignal.timeout(20_000);
+const signal = () => AbortSignal.timeout(60_000);
 
 describe('the hub component on a real API server', () => {
   let hub: HubCluster;
@@ -33,7 +33,7 @@ describe('the hub component on a real API server', () => {
   let heartbeats: Heartbeats;
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(180_000);
     hub = await HubCluster.start();
     await forgetAll(hub);
   });
@@ -57,7 +57,7 @@ describe('the hub component on a real API server', () => {
     const object = await hub.admin.get(peers, { namespace, name: id });
     return object && parsePeer(object);
   };
-  const peerWith = (id: string, holds: (peer: Peer) => boolean, what: string, timeout = 15_000) =>
+  const peerWith = (id: string, holds: (peer: Peer) => boolean, what: string, timeout = 60_000) =>
     until(
       async () => {
         const peer = await peerOf(id);
@@ -230,7 +230,7 @@ describe('the hub component on a real API server', () => {
     }
     expect(((await peerOf('living')) as Peer).status).to.deep.equal(before.status);
     expect(await metricOf(running, 'nauti_hub_purges_total')).to.equal(1);
-  }).timeout(60_000);
+  }).timeout(180_000);
 
   it('purges nobody because the API server was away', async () => {
     running = await hub.runHub({ 'purge-after': '1s' });
@@ -243,15 +243,15 @@ describe('the hub component on a real API server', () => {
     );
     await hub.plane.killApiServer();
     // Longer than the leader leads, the lease lasts and the purge waits: the absence is what is tried.
-    await until(() => heartbeats.failedFor(member) > 11_000, { what: 'an absence of 11 s', timeout: 30_000 });
+    await until(() => heartbeats.failedFor(member) > 11_000, { what: 'an absence of 11 s', timeout: 60_000 });
     await hub.plane.startApiServer();
     const renewals = heartbeats.renewals(member);
-    await until(() => heartbeats.renewals(member) > renewals + 6, { what: 'six renewals', timeout: 30_000 });
+    await until(() => heartbeats.renewals(member) > renewals + 6, { what: 'six renewals', timeout: 60_000 });
     const after = (await peerOf('steady')) as Peer;
     // With the same time: nobody said in between that it was dead.
     expect(conditionOf(after, peerConditions.alive)).to.deep.equal(conditionOf(before, peerConditions.alive));
     expect(after.spec).to.deep.equal(before.spec);
-  }).timeout(90_000);
+  }).timeout(180_000);
 
   it('has one leader, and another one when that stops', async () => {
     running = await hub.runHub();
@@ -265,7 +265,7 @@ describe('the hub component on a real API server', () => {
     } finally {
       await second[Symbol.asyncDispose]();
     }
-  }).timeout(40_000);
+  }).timeout(180_000);
 
   it('is not needed to remove a cluster at once, with all that it told', async () => {
     const member = await hub.member('leaver');
@@ -290,7 +290,7 @@ describe('the hub component on a real API server', () => {
   const untilGone = (resource: Resource, name: string) =>
     until(async () => (await hub.admin.get(resource, { namespace, name })) === undefined, {
       what: `the end of ${resource.kind} ${name}`,
-      timeout: 20_000,
+      timeout: 60_000,
       interval: 50,
     });
 });

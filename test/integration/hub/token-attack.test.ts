@@ -16,7 +16,7 @@ describe('a join token of a real hub', () => {
   let hub: HubCluster;
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(180_000);
     hub = await HubCluster.start();
     await hub.member(victimId);
   });

@@ -19,6 +19,12 @@ interface Reign {
   to?: number;
 }
 
+interface CandidateOptions {
+  readonly end?: AbortController;
+  readonly leaseDurationMs?: number;
+  readonly renewDeadlineMs?: number;
+}
+
 describe('leader election on a real API server', () => {
   const plane = useTestPlane();
   let namespace: string;
@@ -38,12 +44,12 @@ describe('leader election on a real API server', () => {
     await plane().closeAll();
   });
 
-  async function candidate(who: string, end = new AbortController()) {
+  async function candidate(who: string, { end = new AbortController(), ...other }: CandidateOptions = {}) {
     const proxy = await plane().proxy();
     const client = await plane().client(proxy);
     stop.signal.addEventListener('abort', () => end.abort());
-    const options = { client, namespace, name: 'seat', identity: who, ...times, log, signal: end.signal };
-    const done = leadWhileHolding(options, async signal => {
+    const options = { client, namespace, name: 'seat', identity: who, ...times, ...other, log };
+    const done = leadWhileHolding({ ...options, signal: end.signal }, async signal => {
       const reign: Reign = { who, from: performance.now() };
       reigns.push(reign);
       await aborted(signal);
@@ -56,7 +62,7 @@ describe('leader election on a real API server', () => {
   const leader = () => reigns.find(reign => reign.to === undefined)?.who;
 
   function eventually(what: string, holds: () => boolean): Promise<true> {
-    return until(holds, { what, timeout: 10_000, interval: 5, detail: () => JSON.stringify(reigns) });
+    return until(holds, { what, timeout: 60_000, interval: 5, detail: () => JSON.stringify(reigns) });
   }
 
   function expectNoOverlap(): void {
@@ -74,7 +80,8 @@ describe('leader election on a real API server', () => {
     a.proxy.partition();
     const cutAt = performance.now();
     await eventually('b leading', () => leader() === 'b');
-    expect(reigns[0]?.to).to.be.within(cutAt + 300, cutAt + 2_000);
+    // From the last renewal, which was at most a try before.
+    expect(reigns[0]?.to).to.be.within(cutAt + 100, cutAt + 20_000);
     expect(performance.now() - cutAt).to.be.at.least(times.renewDeadlineMs);
     a.proxy.heal();
     const lease = await plane().admin.get(leases, { namespace, name: 'seat' });
@@ -83,7 +90,7 @@ describe('leader election on a real API server', () => {
   });
 
   it('never has two under random partitions and resets', async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const random = new Random(Date.now());
     const candidates = [await candidate('a'), await candidate('b')];
     const handovers = () =>
@@ -105,19 +112,21 @@ describe('leader election on a real API server', () => {
   });
 
   it('gives the lease back when it is stopped, after the leader has stopped', async () => {
-    const a = await candidate('a');
+    // Who waits for the end of the lease comes much later than who is given it.
+    const long = { leaseDurationMs: 60_000, renewDeadlineMs: 40_000 };
+    const a = await candidate('a', long);
     await eventually('a leading', () => leader() === 'a');
     const before = (await plane().admin.get(leases, { namespace, name: 'seat' }))?.spec as Record<
       string,
       string
     >;
     expect(before.renewTime).to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
-    await candidate('b');
+    await candidate('b', long);
     a.end.abort();
     await a.done;
     const releasedAt = performance.now();
     await eventually('b leading', () => leader() === 'b');
-    expect(performance.now() - releasedAt).to.be.below(times.leaseDurationMs / 2);
+    expect(performance.now() - releasedAt).to.be.below(long.leaseDurationMs / 2);
     expectNoOverlap();
   });
 
@@ -142,7 +151,7 @@ describe('leader election on a real API server', () => {
     expect(await registry.metrics()).to.contain('nauti_kube_leader{lease="seat"} 0');
     await plane().controlPlane.startApiServer();
     await eventually('a second term', () => leading && terms === 2);
-  }).timeout(60_000);
+  }).timeout(180_000);
 
   it('ends its term when another has taken the lease', async () => {
     await candidate('a');

@@ -35,7 +35,7 @@ export function useTestPlane(): () => TestPlane {
   users++;
   let test: TestPlane | undefined;
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(180_000);
     shared ??= startTestPlane();
     test = (await shared).test;
   });

@@ -28,7 +28,7 @@ describe("the README's controller", () => {
           const object = await plane().admin.get(configMaps, { namespace, name: 'a' });
           return (object?.data as Record<string, string> | undefined)?.greeting === `hello ${whom}`;
         },
-        { what: `hello ${whom}`, timeout: 10_000, interval: 20 },
+        { what: `hello ${whom}`, timeout: 60_000, interval: 20 },
       );
     await plane().admin.apply(configMaps, { metadata: metadata('world') }, { fieldManager: 'test' });
     await greeted('world');

@@ -9,7 +9,7 @@ import { checkout, toolPath } from '../../../lab/tools.ts';
 import { until } from '../../../lab/until.ts';
 
 describe('control plane for tests', function () {
-  this.timeout(120_000);
+  this.timeout(180_000);
   let directory: string;
   const started: ControlPlane[] = [];
   let child: ChildProcess | undefined;
@@ -62,7 +62,7 @@ describe('control plane for tests', function () {
     const full = await start('full', true);
     await until(() => kubectl(full, 'get', 'serviceaccount', 'default').catch(() => false), {
       what: 'the default ServiceAccount',
-      timeout: 20_000,
+      timeout: 60_000,
     });
     await kubectl(full, 'create', 'namespace', 'short');
     await kubectl(full, 'delete', 'namespace', 'short', '--timeout=20s');
@@ -91,7 +91,7 @@ describe('control plane for tests', function () {
     abort.abort();
     await until(async () => (await processes()).length === 0, {
       what: 'the end of all processes',
-      timeout: 5_000,
+      timeout: 60_000,
     });
   });
 
@@ -108,7 +108,7 @@ describe('control plane for tests', function () {
     child.kill('SIGKILL');
     await until(async () => (await processes()).length === 0, {
       what: 'the end of all processes',
-      timeout: 5_000,
+      timeout: 60_000,
     });
   });
 

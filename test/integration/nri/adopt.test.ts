@@ -4,7 +4,7 @@ import { until } from '../../../lab/until.ts';
 import { allocation, type RunningPod, startWorld, type World } from './world.ts';
 
 describe('nri over restarts', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
   let a: RunningPod;
   let b: RunningPod;
@@ -27,7 +27,7 @@ describe('nri over restarts', function () {
   const isClean = () =>
     until(async () => (await world.devices()).length === 0 && (await world.ports()).size === 0, {
       what: 'nothing being left of the pods',
-      timeout: 5_000,
+      timeout: 60_000,
       interval: 20,
       detail: () =>
         world.log
@@ -67,7 +67,7 @@ describe('nri over restarts', function () {
         ),
       {
         what: 'the pods reaching each other',
-        timeout: 15_000,
+        timeout: 60_000,
         interval: 20,
         detail: () =>
           world.log
@@ -80,7 +80,7 @@ describe('nri over restarts', function () {
   const adopted = (since: number) =>
     until(() => world.log.slice(since).filter(({ way }) => way === 'adopt').length === 2, {
       what: 'both NICs being adopted',
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 20,
       detail: () => JSON.stringify(world.log.slice(since)),
     });
@@ -106,7 +106,7 @@ describe('nri over restarts', function () {
     const pod = await world.runSandbox(await world.createPod('c', allocation(7)));
     await until(async () => (await world.inPod(pod)).links.some(({ name }) => name === 'eth-ovn'), {
       what: 'a pod of the new containerd having its NIC',
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 50,
     });
     expect((await ping.end()).lost).to.equal(0);
@@ -120,7 +120,7 @@ describe('nri over restarts', function () {
     await world.node.startDatabase();
     await until(async () => (await world.ports()).size === 3, {
       what: 'the pod that started without a database having its port',
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 50,
     });
     // The userspace datapath itself stands still while it has no database: no ping would go through before.
@@ -135,7 +135,7 @@ describe('nri over restarts', function () {
     const begin = performance.now();
     await world.node.startVswitchd();
     await reached();
-    expect(performance.now() - begin).to.be.lessThan(5_000);
+    expect(performance.now() - begin).to.be.lessThan(30_000);
     expect(await world.ports()).to.deep.equal(before);
   });
 
@@ -167,7 +167,7 @@ describe('nri over restarts', function () {
     await world.startAgent();
     await until(async () => (await world.ports()).size === 2 && (await world.devices()).length === 4, {
       what: 'one NIC of each pod and the foreign devices',
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 50,
       detail: async () => `${await world.devices()} ${JSON.stringify(world.log.slice(since))}`,
     });
@@ -191,7 +191,7 @@ describe('nri over restarts', function () {
         ),
       {
         what: 'the pod being reached again',
-        timeout: 15_000,
+        timeout: 60_000,
         interval: 100,
         detail: async () => JSON.stringify(world.log.slice(-8)),
       },
@@ -206,7 +206,7 @@ describe('nri over restarts', function () {
     await world.node.vsctl('del-port', name ?? '');
     await until(async () => (await world.ports()).size === 2, {
       what: 'the port being back',
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 20,
     });
     await world.run(a, 'ping', '-c', '1', '-w', '10', '10.113.0.6');

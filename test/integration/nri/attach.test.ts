@@ -4,7 +4,7 @@ import { until } from '../../../lab/until.ts';
 import { allocation, type RunningPod, startWorld, type World } from './world.ts';
 
 describe('nri on a real containerd and Open vSwitch', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
 
   before(async () => {
@@ -16,7 +16,7 @@ describe('nri on a real containerd and Open vSwitch', function () {
     await world.clear();
     await until(async () => (await world.devices()).length === 0 && (await world.ports()).size === 0, {
       what: 'nothing being left of the pods',
-      timeout: 5_000,
+      timeout: 60_000,
       interval: 20,
     });
   });
@@ -27,7 +27,7 @@ describe('nri on a real containerd and Open vSwitch', function () {
   function hasAddresses(pod: RunningPod, expected: readonly string[]): Promise<boolean> {
     return until(async () => (await addresses(pod))?.join() === expected.join(), {
       what: `${pod.name} having ${expected.join()}`,
-      timeout: 5_000,
+      timeout: 60_000,
       interval: 20,
       detail: async () => JSON.stringify(world.log.slice(-5)),
     });
@@ -85,7 +85,7 @@ describe('nri on a real containerd and Open vSwitch', function () {
           known.match(/::9 lladdr 0a:58:0a:71:00:09/) && known.match(/\.9 lladdr 0a:58:0a:71:00:09/) !== null
         );
       },
-      { what: 'both announcements being heard', timeout: 5_000, interval: 20 },
+      { what: 'both announcements being heard', timeout: 60_000, interval: 20 },
     );
   });
 
@@ -93,12 +93,13 @@ describe('nri on a real containerd and Open vSwitch', function () {
     const pod = await world.createPod('late');
     const begin = performance.now();
     const running = await world.runSandbox(pod);
-    expect(performance.now() - begin).to.be.lessThan(3_000);
+    const first = performance.now() - begin;
+    expect(first).to.be.within(1_000, 10_000);
     expect(await addresses(running)).to.equal(undefined);
     // The runtime starts one pod at a time: the next one does not wait in vain as well.
     const again = performance.now();
     await world.runSandbox(await world.createPod('late-2'));
-    expect(performance.now() - again).to.be.lessThan(1_000);
+    expect(performance.now() - again).to.be.lessThan(first);
     await world.annotate('late', allocation(10));
     await hasAddresses(running, ['10.113.0.10/16', 'fd00:10:113::a/64']);
   });

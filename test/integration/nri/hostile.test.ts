@@ -22,7 +22,7 @@ import { StatusError, serveTtrpc, TtrpcClient } from '../../../nri/ttrpc.ts';
 import { allocation, startWorld, type World } from './world.ts';
 
 const plugin = 'nri.pkg.api.v1alpha1.Plugin';
-const signal = () => AbortSignal.timeout(5_000);
+const signal = () => AbortSignal.timeout(60_000);
 
 /** One connection of a plugin. */
 class LyingRuntime {
@@ -72,7 +72,7 @@ class LyingRuntime {
 }
 
 describe('nri and a runtime that lies', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
   let server: Server;
   const waiting: LyingRuntime[] = [];
@@ -112,7 +112,7 @@ describe('nri and a runtime that lies', function () {
   async function connected(): Promise<LyingRuntime> {
     const runtime = await until(() => waiting.shift(), {
       what: 'the agent coming',
-      timeout: 15_000,
+      timeout: 60_000,
       interval: 10,
     });
     await runtime.registered.promise;
@@ -138,7 +138,7 @@ describe('nri and a runtime that lies', function () {
   const isRefused = (name: string) =>
     until(
       () => world.log.some(({ msg, pod }) => msg === 'pod is refused a NIC' && pod === `default/${name}`),
-      { what: `the refusal of ${name}`, timeout: 5_000, interval: 10 },
+      { what: `the refusal of ${name}`, timeout: 60_000, interval: 10 },
     );
 
   it('refuses network namespaces that are not those of pods', async () => {
@@ -172,7 +172,7 @@ describe('nri and a runtime that lies', function () {
     await runtime.run(pod('ipc', '/run/netns/ipc'));
     await until(async () => (await world.metric('nauti_nri_failures_total')) > 0, {
       what: 'the failure',
-      timeout: 5_000,
+      timeout: 60_000,
     });
     await runtime.change(2, pod('ipc', '/run/netns/ipc'));
     expect(await addressesOfNode()).to.deep.equal(before);
@@ -238,12 +238,12 @@ describe('nri and a runtime that lies', function () {
     await world.node.startContainerd();
     await until(() => world.log.some(({ runtime }) => String(runtime).startsWith('containerd')), {
       what: 'the agent registering with containerd',
-      timeout: 15_000,
+      timeout: 60_000,
     });
     const running = await world.runSandbox(await world.createPod('honest', allocation(51)));
     await until(async () => (await world.inPod(running)).links.some(({ name }) => name === 'eth-ovn'), {
       what: 'an honest pod having its NIC',
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 20,
     });
     await world.clear();

@@ -28,7 +28,7 @@ ip address add fd00:10:114::5/128 dev lo
 ip route add 10.244.99.0/24 via 10.113.0.9`;
 
 describe("the node's own device, on a real Open vSwitch", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
   /** Paths of network namespaces. */
   const namespaces = { far: '', plain: '/run/netns/plain' };
@@ -38,7 +38,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
     world.node.run('nsenter', ...into(name), ...words);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(180_000);
     world = await startWorld();
     await world.node.run('sh', '-euc', plainPod);
     await world.startAgent();
@@ -62,7 +62,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
   const device = async () => (await observe()).links.find(({ name }) => name === 'ovn0');
   const rules = () => world.node.run('sh', '-c', 'nft --stateless list table inet nauti 2>/dev/null || :');
   const ready = () => world.metric('nauti_nri_node_device_ready');
-  const isReady = (timeout = 10_000) =>
+  const isReady = (timeout = 60_000) =>
     until(async () => (await ready()) === 1, {
       what: 'the node having its device',
       timeout,
@@ -75,7 +75,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
         world.log.some(
           ({ msg, reason }) => msg === 'node is refused its device' && String(reason).includes(what),
         ),
-      { what: `the refusal for ${what}`, timeout: 20_000, interval: 50 },
+      { what: `the refusal for ${what}`, timeout: 60_000, interval: 50 },
     );
   const annotate = (annotations: Record<string, string | null>) =>
     world.admin.patch(
@@ -96,7 +96,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
   const answers = (expected: string, ...question: Parameters<typeof ask>) =>
     until(async () => (await ask(...question)) === expected, {
       what: `${question.join()} seeing ${expected}`,
-      timeout: 20_000,
+      timeout: 60_000,
       interval: 50,
     });
 
@@ -197,7 +197,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
       await world.node.run('sh', '-euc', loss);
       await until(async () => (await repairs()) > count && (await ready()) === 1, {
         what: 'a repair',
-        timeout: 15_000,
+        timeout: 60_000,
         interval: 50,
       });
       expect(own(await observe())).to.deep.equal(own(before));
@@ -215,7 +215,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
     await world.node.run('nft', 'delete', 'rule', 'inet', 'nauti', 'inbound', 'handle', handle ?? '');
     await answers('10.113.0.1', 'far', '10.113.0.9', 10_250);
     await world.startAgent();
-    await until(async () => (await rules()) === listed, { what: 'the rule', timeout: 20_000, interval: 50 });
+    await until(async () => (await rules()) === listed, { what: 'the rule', timeout: 60_000, interval: 50 });
     expect(await ask('far', '10.113.0.9', 10_250)).to.equal('timed out');
   });
 
@@ -230,7 +230,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
         );
         return (await Promise.all(counted)).every(packets => packets > 0);
       },
-      { what: 'the metrics', timeout: 20_000 },
+      { what: 'the metrics', timeout: 60_000 },
     );
   });
 
@@ -238,18 +238,18 @@ describe("the node's own device, on a real Open vSwitch", function () {
     await world.node.vsctl('--no-wait', 'del-port', 'ovn0');
     await until(async () => (await world.ports()).has('ovn0') && (await ready()) === 1, {
       what: 'the port',
-      timeout: 20_000,
+      timeout: 60_000,
     });
     await world.node.vsctl('--no-wait', 'set', 'Interface', 'ovn0', 'external_ids:iface-id=other');
     await until(async () => (await world.ports()).get('ovn0')?.['iface-id'] === 'node-node1', {
       what: 'the iface-id',
-      timeout: 20_000,
+      timeout: 60_000,
     });
     await world.node.end('ovs-vswitchd');
     await world.node.startVswitchd();
     await until(async () => (await ask('plain', '10.114.0.5', 80)) === '10.113.0.9', {
       what: 'the way to another cluster',
-      timeout: 20_000,
+      timeout: 60_000,
       detail: async () => `${JSON.stringify(await device())} ${JSON.stringify(world.log.slice(-8))}`,
     });
   });
@@ -273,7 +273,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
     await world.node.run('ip', 'address', 'del', '10.120.1.1/24', 'dev', 'eth0');
     await until(async () => (await device())?.addresses.join() === '10.113.0.10/16,fd00:10:113::a/64', {
       what: 'the new address',
-      timeout: 20_000,
+      timeout: 60_000,
       detail: async () => JSON.stringify([await device(), world.log.slice(-5)]),
     });
     await isReady();
@@ -306,7 +306,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
     await world.startAgent('--cluster-set-ip=false');
     await until(async () => (await device()) === undefined && !(await rules()).includes('ovn0'), {
       what: 'everything being gone',
-      timeout: 20_000,
+      timeout: 60_000,
     });
     expect(await rules()).to.contain('iifname "nauti*" drop');
     expect([...(await world.ports()).keys()]).to.not.include('ovn0');

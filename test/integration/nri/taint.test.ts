@@ -38,7 +38,7 @@ const kinds = [
 ];
 
 describe("nri's permissions on a real API server", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let directory: string;
   let plane: ControlPlane;
   let admin: KubeClient;
@@ -73,7 +73,7 @@ describe("nri's permissions on a real API server", function () {
     );
     await until(async () => (await refusal('node2', [])) !== undefined, {
       what: 'the policy holding',
-      timeout: 20_000,
+      timeout: 60_000,
     });
   });
   after(async () => {
@@ -132,7 +132,7 @@ describe("nri's permissions on a real API server", function () {
   });
 
   it('let it take the taint off its own node, and again without harm', async () => {
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(60_000);
     for (let i = 0; i < 2; i++) await removeGatewayTaint(agent, 'node1', silentLogger(), signal);
     const taints = async (name: string) => {
       const node = await admin.get(nodes, { name });

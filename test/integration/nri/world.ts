@@ -83,7 +83,7 @@ export class World implements AsyncDisposable {
     });
     await until(async () => (await this.agentHttp('/readyz')) === 'ok\n', {
       what: 'the agent being ready',
-      timeout: 20_000,
+      timeout: 60_000,
       interval: 50,
       detail: async () => `${await this.agentHttp('/readyz')}${JSON.stringify(this.log.slice(-5))}`,
     });
@@ -141,9 +141,9 @@ export class World implements AsyncDisposable {
         },
       },
       RunPodSandboxResponseSchema,
-      AbortSignal.timeout(50_000),
+      AbortSignal.timeout(60_000),
     );
-    const netns = (await this.cri.netnsOf(podSandboxId, AbortSignal.timeout(5_000))) ?? '';
+    const netns = (await this.cri.netnsOf(podSandboxId, AbortSignal.timeout(60_000))) ?? '';
     return { name, namespace, uid, sandbox: podSandboxId, netns };
   }
 
@@ -156,7 +156,7 @@ export class World implements AsyncDisposable {
   }
 
   async #sandboxCall(method: string, podSandboxId: string): Promise<void> {
-    const signal = AbortSignal.timeout(20_000);
+    const signal = AbortSignal.timeout(60_000);
     await this.cri.call(method, PodSandboxIdRequestSchema, { podSandboxId }, EmptySchema, signal);
   }
 
@@ -174,7 +174,7 @@ export class World implements AsyncDisposable {
     await this.createPod();
     await until(async () => (await this.metric(knownPods)) > before, {
       what: 'the agent seeing a new pod',
-      timeout: 5_000,
+      timeout: 60_000,
       interval: 20,
     });
   }
@@ -186,7 +186,7 @@ export class World implements AsyncDisposable {
 
   /** The sandboxes that the runtime has ready. */
   async sandboxes(): Promise<RunningPod[]> {
-    const signal = AbortSignal.timeout(5_000);
+    const signal = AbortSignal.timeout(60_000);
     const listed = (await this.cri.list(signal)).filter(({ isReady }) => isReady);
     return Promise.all(
       listed.map(async ({ id, name, namespace, uid }) => {
@@ -230,7 +230,7 @@ export class World implements AsyncDisposable {
 
   /** Takes all sandboxes and pods away. */
   async clear(): Promise<void> {
-    const all = await this.cri.list(AbortSignal.timeout(5_000));
+    const all = await this.cri.list(AbortSignal.timeout(60_000));
     await Promise.all(
       all.map(async ({ id }) => {
         await this.stopSandbox({ sandbox: id });

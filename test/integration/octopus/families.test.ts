@@ -66,7 +66,7 @@ async function asInPod(world: World): Promise<string> {
 }
 
 describe('octopus: both families, pre-shared keys, permissions', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
   let secretFile: string;
 
@@ -122,7 +122,7 @@ describe('octopus: both families, pre-shared keys, permissions', function () {
         (await world.peer('m1')).status.tunnels.some(one => one.cluster_id === 'm2' && one.path === wanted),
       {
         what: `the path from m1 to m2 being ${wanted}`,
-        timeout: 20_000,
+        timeout: 60_000,
         detail: () => world.logs(),
       },
     );
@@ -158,7 +158,7 @@ describe('octopus: both families, pre-shared keys, permissions', function () {
         ),
       {
         what: 'the route with the MTU of m1',
-        timeout: 10_000,
+        timeout: 60_000,
         detail: () => world.network.exec('gw-m2', 'ip', ['route', 'show', 'proto', '157']),
       },
     );
@@ -181,7 +181,7 @@ describe('octopus: both families, pre-shared keys, permissions', function () {
   it('ends with 2 and a sentence for options that cannot be', async () => {
     await world.running('m2').stop();
     const gateway = await world.gateway('m2', ['--probe-interval', '1ms']);
-    await until(() => gateway.exitCode !== null, { what: 'its end', timeout: 15_000 });
+    await until(() => gateway.exitCode !== null, { what: 'its end', timeout: 60_000 });
     expect(gateway.exitCode).to.equal(2);
     expect(gateway.log).to.include('Cannot use --probe-interval as it must be 50ms or more');
   });

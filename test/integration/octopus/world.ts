@@ -183,7 +183,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Waits until a pod of one cluster reaches an address. */
-  async reaches(pod: string, target: string, timeout = 20_000): Promise<void> {
+  async reaches(pod: string, target: string, timeout = 60_000): Promise<void> {
     await until(() => this.network.pings(`pod-${pod}`, target), {
       what: `a pod of ${pod} reaching ${target}`,
       timeout,

@@ -9,7 +9,7 @@ import { gatewayAccount, startWorld, systemNamespace, type World } from './world
 type DB = OVNNorthboundDatabase;
 
 describe('ovn-controller gives addresses', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
 
   before(async function () {
@@ -75,7 +75,7 @@ describe('ovn-controller gives addresses', function () {
         const [row] = (await world.ovn.sb.transact(transaction)).rows(bindings);
         return row?.mac.join() === `${mac} ${address}` && row.port_security.join() === `${mac} ${address}`;
       },
-      { what: 'the port binding', timeout: 10_000 },
+      { what: 'the port binding', timeout: 60_000 },
     );
   });
 
@@ -128,13 +128,13 @@ describe('ovn-controller gives addresses', function () {
     expect((await world.allocated(namespace, 'impostor'))['nauti.io/ip_address']).to.not.equal('10.113.0.1');
     await until(async () => (await world.eventsOf('impostor')).join().startsWith('NotTheGateway'), {
       what: 'the event',
-      timeout: 5_000,
+      timeout: 60_000,
     });
 
     await world.createPod(systemNamespace, 'gateway-2', { metadata, spec });
     await until(async () => (await world.refusalOf(systemNamespace, 'gateway-2')) === 'GatewayTaken', {
       what: 'the condition',
-      timeout: 5_000,
+      timeout: 60_000,
     });
     await world.deletePod(systemNamespace, 'gateway-1');
     expect((await world.allocated(systemNamespace, 'gateway-2'))['nauti.io/ip_address']).to.equal(
@@ -142,7 +142,7 @@ describe('ovn-controller gives addresses', function () {
     );
     await until(async () => (await world.refusalOf(systemNamespace, 'gateway-2')) === undefined, {
       what: 'the condition going',
-      timeout: 5_000,
+      timeout: 60_000,
     });
   });
 
@@ -164,14 +164,14 @@ describe('ovn-controller gives addresses', function () {
     ] as const) {
       await until(async () => (await world.refusalOf(namespace, name)) === reason, {
         what: `the condition of ${name}`,
-        timeout: 5_000,
+        timeout: 60_000,
       });
       await until(
         async () =>
           (await world.eventsOf(name)).some(text => text.startsWith(reason) && text.includes(words)),
         {
           what: `the event of ${name}`,
-          timeout: 5_000,
+          timeout: 60_000,
         },
       );
     }
@@ -186,7 +186,7 @@ describe('ovn-controller gives addresses', function () {
         const annotations = await world.annotations(namespace, 'forger');
         return annotations['nauti.io/cidr'] !== undefined && annotations;
       },
-      { what: 'the forger being served', timeout: 5_000 },
+      { what: 'the forger being served', timeout: 60_000 },
     );
     expect(forged['nauti.io/ip_address']).to.not.equal('10.113.77.77');
     expect(forged['nauti.io/mac_address']).to.not.equal('0a:58:0a:71:4d:4d');
@@ -211,7 +211,7 @@ describe('ovn-controller gives addresses', function () {
     for (const name of ['new-1', 'new-2', 'new-3', 'new-4']) await world.createPod(namespace, name);
     await until(async () => (await world.refusalOf(namespace, 'new-4')) === 'AddressesExhausted', {
       what: 'exhaustion',
-      timeout: 5_000,
+      timeout: 60_000,
     });
     expect(controller.readiness).to.equal(true);
     await world.setPhase(namespace, 'done', { phase: 'Succeeded' });
@@ -249,7 +249,7 @@ describe('ovn-controller gives addresses', function () {
     await world.deletePod(namespace, 'db-0');
     await until(async () => (await ports())[`db-0.${namespace}`] === undefined, {
       what: 'the port going',
-      timeout: 5_000,
+      timeout: 60_000,
     });
     await first.stop();
     await world.start();
@@ -275,7 +275,7 @@ describe('ovn-controller gives addresses', function () {
       async () => JSON.stringify(await world.annotations(namespace, 'a')) === JSON.stringify(before),
       {
         what: 'the annotations being healed',
-        timeout: 5_000,
+        timeout: 60_000,
       },
     );
 
@@ -305,7 +305,7 @@ describe('ovn-controller gives addresses', function () {
           () => true,
         );
       },
-      { what: 'the annotations staying away', timeout: 10_000 },
+      { what: 'the annotations staying away', timeout: 60_000 },
     );
     await uninstalling(null);
     expect(await world.allocated(namespace, 'a')).to.deep.equal(before);
@@ -328,11 +328,11 @@ describe('ovn-controller gives addresses', function () {
     await world.createPod(namespace, 'taken');
     await until(async () => (await world.refusalOf(namespace, 'wish')) === 'AddressTaken', {
       what: 'the refusal',
-      timeout: 5_000,
+      timeout: 60_000,
     });
     await until(async () => (await world.refusalOf(namespace, 'taken')) === 'PortNameTaken', {
       what: 'the refusal',
-      timeout: 5_000,
+      timeout: 60_000,
     });
     expect((await ports())[`taken.${namespace}`]).to.contain('vendor,kube-ovn');
     const removal = new Transaction<DB>();
@@ -370,7 +370,7 @@ describe('ovn-controller gives addresses', function () {
           now[`b.${namespace}`] === before[`b.${namespace}`]
         );
       },
-      { what: 'the repair', timeout: 5_000, detail: async () => JSON.stringify([before, await ports()]) },
+      { what: 'the repair', timeout: 60_000, detail: async () => JSON.stringify([before, await ports()]) },
     );
   });
 });

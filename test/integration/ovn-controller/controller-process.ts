@@ -51,7 +51,7 @@ export class ControllerProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  async leading(timeout = 30_000): Promise<void> {
+  async leading(timeout = 60_000): Promise<void> {
     await until(() => this.#log.includes('took the switch over'), {
       what: 'the controller leading',
       timeout,
@@ -61,7 +61,7 @@ export class ControllerProcess {
   }
 
   /** Waits until it knows what a leader must know, whoever leads. */
-  async prepared(timeout = 30_000): Promise<void> {
+  async prepared(timeout = 60_000): Promise<void> {
     await until(async () => (await this.readiness()) === 'ok\n', {
       what: 'the controller being ready',
       timeout,

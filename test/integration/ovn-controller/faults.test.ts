@@ -11,7 +11,7 @@ import { startWorld, type World } from './world.ts';
 const count = 120;
 
 describe('an ovn-controller goes on', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
   let namespace: string;
 
@@ -48,7 +48,7 @@ describe('an ovn-controller goes on', function () {
         const { apiProxy } = await world.start();
         apiProxy.decide = everyNth(5, fault, isPatch);
         await world.createPods(namespace, count);
-        await world.settled(count, 30_000);
+        await world.settled(count);
         expect(history.faults).to.deep.equal([]);
       });
     }
@@ -69,7 +69,7 @@ describe('an ovn-controller goes on', function () {
       };
       apiProxy.resetAll();
       await world.createPods(namespace, count);
-      await world.settled(count, 30_000);
+      await world.settled(count);
       expect(turn).to.be.at.least(actions.length);
       expect(history.faults).to.deep.equal([]);
     });
@@ -81,7 +81,7 @@ describe('an ovn-controller goes on', function () {
       await world.plane.killApiServer();
       await world.plane.startApiServer();
       await world.createPod(namespace, 'after');
-      await world.settled(count + 1, 30_000);
+      await world.settled(count + 1);
       expect(history.faults).to.deep.equal([]);
     });
   });
@@ -98,7 +98,7 @@ describe('an ovn-controller goes on', function () {
         else setImmediate(() => ovnProxy.cut());
       };
       await world.createPods(namespace, count);
-      await world.settled(count, 30_000);
+      await world.settled(count);
       const failures = await registry.getSingleMetricAsString(
         'nauti_ovn_controller_transaction_failures_total',
       );
@@ -112,13 +112,13 @@ describe('an ovn-controller goes on', function () {
       const creating = world.createPods(namespace, count);
       await until(() => history.allocated.size > 50, {
         what: 'pods being served',
-        timeout: 10_000,
+        timeout: 60_000,
         interval: 5,
       });
       await world.ovn.northbound.kill();
       await creating;
       await world.ovn.northbound.start();
-      await world.settled(count, 30_000);
+      await world.settled(count);
       expect(history.faults).to.deep.equal([]);
     });
 
@@ -127,7 +127,7 @@ describe('an ovn-controller goes on', function () {
       await world.createPods(namespace, count);
       const before = await world.settled(count);
       await world.ovn.loseNorthbound();
-      const after = await world.settled(count, 30_000);
+      const after = await world.settled(count);
       for (const [key, { metadata }] of after)
         expect(metadata.annotations).to.deep.equal(before.get(key)?.metadata.annotations);
     });
@@ -139,14 +139,14 @@ describe('an ovn-controller goes on', function () {
       ovnProxy.stalled = true;
       const connections = ovnProxy.connections;
       await world.createPods(await world.namespace(), 50);
-      await until(() => ovnProxy.connections > connections, { what: 'it being given up', timeout: 10_000 });
+      await until(() => ovnProxy.connections > connections, { what: 'it being given up', timeout: 60_000 });
       ovnProxy.stalled = false;
-      await world.settled(100, 30_000);
+      await world.settled(100);
       expect(history.faults).to.deep.equal([]);
     });
 
     it('is a cluster whose leader is killed', async function () {
-      this.timeout(90_000);
+      this.timeout(180_000);
       await using cluster = await startCluster(3, { schema: sharedFile('ovn/ovn-nb.ovsschema') });
       const endpoints = cluster.servers.map(({ endpoint }) => endpoint);
       await using nb = new OvsdbClient<OVNNorthboundDatabase>({ database: 'OVN_Northbound', endpoints });
@@ -157,7 +157,7 @@ describe('an ovn-controller goes on', function () {
         killed = cluster.leader().then(leader => leader.kill());
       });
       await killed;
-      await world.settled(count, 40_000, nb);
+      await world.settled(count, 60_000, nb);
       expect(killed).to.not.equal(undefined);
       await world.stopControllers();
     });
@@ -170,7 +170,7 @@ describe('an ovn-controller goes on', function () {
       await world.createPods(namespace, count);
       await until(() => history.allocated.size >= count - 1, {
         what: 'the others being served',
-        timeout: 20_000,
+        timeout: 60_000,
         interval: 20,
         detail: () => `${history.allocated.size} are`,
       });
@@ -207,7 +207,7 @@ describe('an ovn-controller goes on', function () {
       expect(failures).to.match(/reason="refused"\} [1-9]/);
       await until(async () => (await world.eventsOf('pod-7')).some(text => text.startsWith('OvnRefused: ')), {
         what: 'the event',
-        timeout: 10_000,
+        timeout: 60_000,
       });
       running.ovnProxy.answer = () => undefined;
       await world.settled(count);

@@ -13,7 +13,7 @@ type Verdict = 'delivered' | 'dropped';
 const web = { containers: [{ name: 'c', image: 'none', ports: [{ name: 'http', containerPort: 8080 }] }] };
 
 describe('isolation, traced through the logical flows of a real ovn-northd,', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
   let namespace: string;
 
@@ -103,7 +103,7 @@ describe('isolation, traced through the logical flows of a real ovn-northd,', fu
   async function becomes(packet: Packet, verdict: Verdict): Promise<void> {
     await until(async () => (await fate(packet)) === verdict, {
       what: `${JSON.stringify(packet)} being ${verdict}`,
-      timeout: 5_000,
+      timeout: 60_000,
       interval: 50,
     });
   }
@@ -124,11 +124,11 @@ describe('isolation, traced through the logical flows of a real ovn-northd,', fu
     const { controller } = await world.start({ isolation: true, ...(cidrs.length > 0 ? { cidrs } : {}) });
     await until(() => controller.knowsNetwork && controller.readiness === true, {
       what: 'the controller being ready',
-      timeout: 5_000,
+      timeout: 60_000,
     });
     await until(async () => (await groups()).switches > 0, {
       what: 'the switch',
-      timeout: 5_000,
+      timeout: 60_000,
       interval: 10,
     });
     await makeGateway();
@@ -212,11 +212,11 @@ describe('isolation, traced through the logical flows of a real ovn-northd,', fu
     meddling.update('Port_Group', [['name', '==', 'nauti_isolated']], { acls: [] });
     await world.ovn.nb.transact(meddling);
     await becomes({ from: 'another cluster', port: 22 }, 'dropped');
-    await until(async () => (await groups()).acls === 3, { what: 'the rules coming back', timeout: 5_000 });
+    await until(async () => (await groups()).acls === 3, { what: 'the rules coming back', timeout: 60_000 });
     await label(null);
     await until(async () => (await groups()).names.join() === 'theirs', {
       what: 'ours going',
-      timeout: 5_000,
+      timeout: 60_000,
     });
     expect((await groups()).acls).to.equal(1);
   });

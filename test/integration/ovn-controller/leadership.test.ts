@@ -8,7 +8,8 @@ import { startWorld, type World } from './world.ts';
 /** Leaders that are killed, each in the middle of the creation of so many pods. */
 const kills = Number(process.env.NAUTI_LEADER_KILLS ?? 2);
 const podsPerKill = 1_000;
-const takeoverLimitMs = 5_000;
+/** The lease lasts 3 s; some 3.5 s on an idle machine. */
+const takeoverLimitMs = 12_000;
 
 describe('of several ovn-controllers one writes', function () {
   this.timeout(60_000 + kills * 120_000);
@@ -24,11 +25,12 @@ describe('of several ovn-controllers one writes', function () {
     await world.deleteAllPods();
   });
 
-  const startProcess = (identity: string) =>
+  const startProcess = (identity: string, ...flags: readonly string[]) =>
     ControllerProcess.start([
       ...['--kubeconfig', world.plane.kubeconfig, '--identity', identity],
       ...['--ovn-nb', formatEndpoint(world.ovn.northbound.endpoint)],
       ...['--cidr', '10.113.0.0/16', '--global-cidr', '10.112.0.0/12', '--address-quarantine', '1s'],
+      ...flags,
     ]);
 
   it(`and when it is killed while it serves ${podsPerKill} pods another goes on at once, ${kills} times`, async () => {
@@ -49,7 +51,7 @@ describe('of several ovn-controllers one writes', function () {
         await until(() => mine() >= due, { what: `${due} pods being served`, timeout: 60_000, interval: 1 });
         const killedAt = performance.now();
         await leader.kill('SIGKILL');
-        await standby.leading(20_000);
+        await standby.leading();
         takeovers.push(Math.round(performance.now() - killedAt));
         await creating;
         await world.settled(podsPerKill, 60_000);
@@ -59,7 +61,7 @@ describe('of several ovn-controllers one writes', function () {
         await world.deleteAllPods();
         await until(async () => (await world.ports()).length === 0, {
           what: 'all ports going',
-          timeout: 20_000,
+          timeout: 60_000,
         });
       }
     } finally {
@@ -71,16 +73,18 @@ describe('of several ovn-controllers one writes', function () {
   });
 
   it('and hands over at once when it is asked to stop', async () => {
-    const first = await startProcess('leaving-0');
+    // Who waits for the end of the lease comes much later than who is given it.
+    const lease = ['--lease-duration', '60s'];
+    const first = await startProcess('leaving-0', ...lease);
     await first.leading();
-    const second = await startProcess('leaving-1');
+    const second = await startProcess('leaving-1', ...lease);
     try {
       await second.prepared();
       const stoppedAt = performance.now();
       await first.kill('SIGTERM');
       expect(await first.ended()).to.equal(0);
       await second.leading();
-      expect(performance.now() - stoppedAt).to.be.below(2_500);
+      expect(performance.now() - stoppedAt).to.be.below(25_000);
     } finally {
       await Promise.all([first.kill(), second.kill()]);
     }
@@ -91,7 +95,7 @@ describe('of several ovn-controllers one writes', function () {
     const namespace = await world.namespace();
     const both = await Promise.all([world.start(), world.start()]);
     await world.createPods(namespace, 400);
-    await until(() => history.allocated.size === 400, { what: 'all pods being served', timeout: 20_000 });
+    await until(() => history.allocated.size === 400, { what: 'all pods being served', timeout: 60_000 });
     await world.settled(400);
     expect(history.faults).to.deep.equal([]);
     // It was a contest: each found the other's token on the switch.

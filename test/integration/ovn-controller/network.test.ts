@@ -9,7 +9,7 @@ const v4 = '10.113.0.0/16';
 const v6 = 'fd00:10:113::/64';
 
 describe('the network that an ovn-controller gives addresses of', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
   let namespace: string;
 
@@ -99,7 +99,7 @@ describe('the network that an ovn-controller gives addresses of', function () {
           const annotations = await world.annotations(namespace, 'a');
           return annotations['nauti.io/ip_address']?.includes(',') && annotations;
         },
-        { what: 'an address of IPv6', timeout: 5_000 },
+        { what: 'an address of IPv6', timeout: 60_000 },
       );
       expect(after['nauti.io/ip_address']).to.match(
         new RegExp(`^${before['nauti.io/ip_address']},fd00:10:113::[0-9a-f]+$`),
@@ -131,7 +131,7 @@ describe('the network that an ovn-controller gives addresses of', function () {
             ),
           {
             what: 'the event',
-            timeout: 5_000,
+            timeout: 60_000,
             detail: async () => (await world.eventsOf(systemNamespace)).join(),
           },
         );
@@ -143,7 +143,10 @@ describe('the network that an ovn-controller gives addresses of', function () {
       await world.createPod(namespace, 'a');
       await world.allocated(namespace, 'a');
       await world.deletePod(namespace, 'a');
-      await until(async () => (await world.ports()).length === 0, { what: 'the port going', timeout: 5_000 });
+      await until(async () => (await world.ports()).length === 0, {
+        what: 'the port going',
+        timeout: 60_000,
+      });
       await first.stop();
       await world.start({ cidrs: ['10.114.0.0/16'] });
       await world.createPod(namespace, 'b');
@@ -161,7 +164,7 @@ describe('the network that an ovn-controller gives addresses of', function () {
           [...(await world.settled(100)).values()].every(({ metadata }) =>
             metadata.annotations?.['nauti.io/ip_address']?.startsWith('10.114.'),
           ),
-        { what: 'new addresses', timeout: 10_000 },
+        { what: 'new addresses', timeout: 60_000 },
       );
     });
   });
@@ -185,7 +188,7 @@ describe('the network that an ovn-controller gives addresses of', function () {
           async () => (await controller.readiness()).includes('the Peers of the hub are not known'),
           {
             what: 'it saying what it waits for',
-            timeout: 10_000,
+            timeout: 60_000,
             detail: () => controller.readiness(),
           },
         );
@@ -194,7 +197,7 @@ describe('the network that an ovn-controller gives addresses of', function () {
           async () => (await controller.readiness()).includes('needs an IPv4 CIDR of all clusters'),
           {
             what: 'it saying what is missing',
-            timeout: 10_000,
+            timeout: 60_000,
           },
         );
         expect(await world.annotations(namespace, 'a')).to.deep.equal({});
@@ -206,7 +209,7 @@ describe('the network that an ovn-controller gives addresses of', function () {
         await world.admin.apply(peers, peer('cluster1', ['10.115.0.0/16'], false), field);
         await until(
           async () => (await world.eventsOf(systemNamespace)).some(text => text.includes('10.115.0.0/16')),
-          { what: 'the event', timeout: 5_000 },
+          { what: 'the event', timeout: 60_000 },
         );
         await world.createPod(namespace, 'b');
         expect(await addressOf('b')).to.match(/^10\.113\./);
@@ -233,7 +236,7 @@ describe('the network that an ovn-controller gives addresses of', function () {
     await world.createPod(namespace, '29');
     await until(async () => (await world.refusalOf(namespace, '29')) === 'AddressesExhausted', {
       what: 'the refusal',
-      timeout: 5_000,
+      timeout: 60_000,
     });
     expect(await metric(controller, 'addresses')).to.include.members([
       'addresses{family="ipv4",state="used"} 28',
@@ -246,7 +249,7 @@ describe('the network that an ovn-controller gives addresses of', function () {
       async () => (await metric(controller, 'pods_without_address'))[0] === 'pods_without_address 0',
       {
         what: 'nobody waiting',
-        timeout: 5_000,
+        timeout: 60_000,
       },
     );
   });

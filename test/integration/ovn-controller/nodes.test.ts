@@ -8,7 +8,7 @@ import { startWorld, type World } from './world.ts';
 type DB = OVNNorthboundDatabase;
 
 describe('the ports of nodes', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
 
   before(async function () {
@@ -36,7 +36,7 @@ describe('the ports of nodes', function () {
         const isAsked = address === undefined || shown['nauti.io/ip_address'] === address;
         return shown['nauti.io/allocated'] === 'true' && isAsked && shown;
       },
-      { what: `${name} having an address`, timeout: 10_000, interval: 20 },
+      { what: `${name} having an address`, timeout: 60_000, interval: 20 },
     );
   async function portsAre(expected: readonly string[]): Promise<void> {
     let names: string[] = [];
@@ -45,7 +45,7 @@ describe('the ports of nodes', function () {
         names = (await world.ports()).map(({ name }) => name).sort();
         return names.join() === [...expected].sort().join();
       },
-      { what: `the ports ${expected}`, timeout: 10_000, interval: 20, detail: () => names.join() },
+      { what: `the ports ${expected}`, timeout: 60_000, interval: 20, detail: () => names.join() },
     );
   }
   const addNode = (name: string, more: object = {}) =>
@@ -125,7 +125,7 @@ describe('the ports of nodes', function () {
     await portsAre([]);
     await until(async () => Object.keys(await annotationsOf('a')).join() === 'example.org/other', {
       what: 'the annotations being gone',
-      timeout: 10_000,
+      timeout: 60_000,
     });
   });
 
@@ -140,7 +140,7 @@ describe('the ports of nodes', function () {
         const annotations = await annotationsOf('a');
         return annotations['nauti.io/cidr'] === '10.114.0.0/16' && annotations;
       },
-      { what: 'an address of the new CIDR', timeout: 10_000 },
+      { what: 'an address of the new CIDR', timeout: 60_000 },
     );
     expect(shown['nauti.io/ip_address']).to.match(/^10\.114\./);
     const [port] = await world.ports();
@@ -156,7 +156,7 @@ describe('the ports of nodes', function () {
     await addNode('taken');
     const told = await until(async () => (await world.eventsOf('taken'))[0], {
       what: 'an Event on the node',
-      timeout: 10_000,
+      timeout: 60_000,
     });
     expect(told).to.contain('PortNameTaken');
     expect(await annotationsOf('taken')).to.deep.equal({});

@@ -16,7 +16,7 @@ import { startWorld, type World } from './world.ts';
 const allocation = Object.values(podAnnotations).filter(name => name !== podAnnotations.ipAddress);
 
 describe('the permissions of an ovn-controller', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
   let controller: KubeClient;
   let namespace: string;
@@ -190,22 +190,22 @@ describe('the permissions of an ovn-controller', function () {
       await until(
         async () =>
           (await world.admin.get(nodes, { name: 'node-1' }))?.metadata.annotations?.['nauti.io/allocated'],
-        { what: "the node's address", timeout: 10_000 },
+        { what: "the node's address", timeout: 60_000 },
       );
       await world.allocated(isolated, 'closed');
       const outside = { annotations: { 'nauti.io/ip_address': '10.99.0.1' } };
       await world.createPod(namespace, 'asking', { metadata: outside });
       await until(async () => (await world.refusalOf(namespace, 'asking')) === 'InvalidAddressRequest', {
         what: 'the condition',
-        timeout: 10_000,
+        timeout: 60_000,
       });
       await until(async () => (await world.eventsOf('asking')).length > 0, {
         what: 'the event',
-        timeout: 10_000,
+        timeout: 60_000,
       });
       await until(async () => (await running.metric('nauti_ovn_controller_isolated_pods')) === 1, {
         what: 'isolation',
-        timeout: 10_000,
+        timeout: 60_000,
       });
       await running.kill('SIGTERM');
       expect(await running.ended()).to.equal(0);

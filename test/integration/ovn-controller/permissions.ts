@@ -67,7 +67,7 @@ export async function installPermissions(world: World): Promise<void> {
           },
           error => error instanceof KubeError && error.message.includes('ValidatingAdmissionPolicy'),
         ),
-    { what: 'the policy being in force', timeout: 30_000, interval: 50 },
+    { what: 'the policy being in force', timeout: 60_000, interval: 50 },
   );
 }
 

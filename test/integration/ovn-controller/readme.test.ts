@@ -10,7 +10,7 @@ import { startWorld } from './world.ts';
 
 describe("the ovn-controller's README", () => {
   it('shows one command that starts it, and a pod that gets the address that it asks for', async function () {
-    this.timeout(120_000);
+    this.timeout(180_000);
     const markdown = await readFile(new URL('../../../ovn-controller/README.md', import.meta.url), 'utf8');
     const blocks = (language: string) =>
       [...markdown.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(

@@ -64,7 +64,7 @@ describe('an ovn-controller that starts', function () {
     // A pod that comes last is served last: everything else was looked at by then.
     await until(() => second.controller.readiness === true, {
       what: 'its caches',
-      timeout: 30_000,
+      timeout: 60_000,
       interval: 5,
     });
     const after = await fingerprint();
@@ -82,7 +82,7 @@ describe('an ovn-controller that starts', function () {
     await world.deletePod(namespace, 'last');
     await until(async () => (await fingerprint()) === before, {
       what: 'all being as before',
-      timeout: 5_000,
+      timeout: 60_000,
     });
   });
 
@@ -133,7 +133,7 @@ describe('an ovn-controller that starts', function () {
           ];
           return names.join() === wanted.sort().join();
         },
-        { what: 'the ports being those of the pods', timeout: 10_000 },
+        { what: 'the ports being those of the pods', timeout: 60_000 },
       );
       await world.allocated(namespace, 'bare');
       for (const [key, { metadata }] of await world.allPods())
@@ -164,7 +164,7 @@ describe('an ovn-controller that starts', function () {
     await first.stop();
     await world.ovn.loseNorthbound();
     // Creation times have whole seconds.
-    await until(() => Date.now() % 1_000 < 100, { what: 'another second', timeout: 2_000, interval: 10 });
+    await until(() => Date.now() % 1_000 < 100, { what: 'another second', timeout: 60_000, interval: 10 });
     const annotations = { 'nauti.io/ip_address': address, 'nauti.io/allocated': 'true' };
     await world.createPod(namespace, 'younger', { metadata: { annotations } });
     await world.start();

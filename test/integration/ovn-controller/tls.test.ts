@@ -10,7 +10,7 @@ import { ControllerProcess } from './controller-process.ts';
 import { startWorld, type World } from './world.ts';
 
 describe('an ovn-controller whose OVN is reached by TLS', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
   let directory: string;
 
@@ -51,7 +51,7 @@ describe('an ovn-controller whose OVN is reached by TLS', function () {
       await world.allocated(namespace, 'before');
       await until(async () => (await suspicious.readiness()).includes('OVN'), {
         what: 'the wrong name being noticed',
-        timeout: 5_000,
+        timeout: 60_000,
         detail: () => suspicious.readiness(),
       });
       // Another CA, and all certificates by it.

@@ -198,7 +198,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Waits until a pod shows an allocation. @returns its annotations. */
-  allocated(namespace: string, name: string, timeout = 15_000): Promise<Readonly<Record<string, string>>> {
+  allocated(namespace: string, name: string, timeout = 60_000): Promise<Readonly<Record<string, string>>> {
     return until(
       async () => {
         const annotations = await this.annotations(namespace, name);
@@ -248,7 +248,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Waits until all pods have what they should have, and nothing else is in OVN. @returns the pods. */
-  async settled(count: number, timeout = 20_000, nb?: OvsdbClient<OVNNorthboundDatabase>) {
+  async settled(count: number, timeout = 60_000, nb?: OvsdbClient<OVNNorthboundDatabase>) {
     let faults: readonly string[] = [];
     return await until(
       async () => {

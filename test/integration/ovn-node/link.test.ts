@@ -17,7 +17,7 @@ const closed = (socket: Socket) => new Promise<void>(resolve => socket.once('clo
 
 /** Two ends of the link, with sockets of the system and certificates by openssl. */
 describe('the link between members of OVN’s databases', function () {
-  this.timeout(20_000);
+  this.timeout(180_000);
   let directory = '';
   let echo: Server;
   let served: Socket[] = [];

@@ -31,7 +31,7 @@ const log = silentLogger();
 
 /** A real API server, which says who asks and from which node; nobody's answer is made up. */
 describe('certificates by a real API server', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const stop = new AbortController();
   const { signal } = stop;
   let directory = '';
@@ -170,7 +170,7 @@ describe('certificates by a real API server', function () {
         if (answer === undefined) for (const name of await waiting()) await signer.settle(name, signal);
         return answer !== undefined;
       },
-      { what: 'an answer', timeout: 20_000, interval: 20 },
+      { what: 'an answer', timeout: 60_000, interval: 20 },
     );
     await asked;
     return answer ?? new Error('unreachable: it was waited for');

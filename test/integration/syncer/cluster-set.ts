@@ -100,7 +100,7 @@ export async function joinable(
     ttlMs: 900_000,
     url: hub.plane.server,
     ca: hub.plane.ca,
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(60_000),
   });
   await mkdir(join(directory, 'tokens'), { recursive: true });
   const tokenFile = join(directory, 'tokens', `${id}-${process.hrtime.bigint()}`);

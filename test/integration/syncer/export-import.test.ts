@@ -30,7 +30,7 @@ import {
 } from './objects.ts';
 
 describe('syncers of two clusters', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let set: ClusterSet;
   let syncers: RunningSyncer[] = [];
   let count = 0;
@@ -51,7 +51,7 @@ describe('syncers of two clusters', function () {
   });
 
   after(async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     const stopped = await Promise.allSettled(syncers.map(syncer => syncer.stop()));
     for (const result of stopped) if (result.status === 'rejected') throw result.reason;
   });
@@ -426,7 +426,7 @@ describe('syncers of two clusters', function () {
       await eventually('its new address', () => addressesOf(two(), ns, 'web'), ['10.1.0.2']);
       const [slice] = await importedSlices(two(), ns, 'web');
       const age = Date.now() - Date.parse(slice?.metadata.annotations?.['nauti.io/changed-at'] ?? '');
-      expect(age).to.be.within(0, 15_000);
+      expect(age).to.be.within(0, 60_000);
       const text = await syncers[1]?.metrics.getSingleMetricAsString('nauti_syncer_propagation_seconds');
       expect(text).to.match(/nauti_syncer_propagation_seconds_count\{source_cluster="cluster1"\} [1-9]/);
     });
@@ -454,7 +454,7 @@ describe('syncers of two clusters', function () {
       await eventually('none in the local namespace', inLocal, []);
       await eventually('its import', async () => (await readImport(two(), lone, 'web'))?.ips.length, 1);
       await two().delete(namespaces, { name: lone });
-      await eventually('the namespace gone', () => two().get(namespaces, { name: lone }), undefined, 40_000);
+      await eventually('the namespace gone', () => two().get(namespaces, { name: lone }), undefined);
       await eventually('its address in the local namespace', inLocal, ['10.1.7.2']);
       await one().delete(serviceExports, { namespace: lone, name: 'web' });
       await eventually('nothing', inLocal, []);

@@ -170,7 +170,7 @@ export async function eventually<T>(
   what: string,
   look: () => Promise<T>,
   expected: T | ((found: T) => boolean),
-  timeout = 15_000,
+  timeout = 60_000,
 ): Promise<T> {
   let last: T | undefined;
   const matches = (found: T) =>

@@ -19,7 +19,7 @@ import {
 } from './objects.ts';
 
 describe('a syncer that publishes secondary addresses', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const ns = 'secondary';
   let set: ClusterSet;
   let syncers: RunningSyncer[] = [];
