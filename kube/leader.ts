@@ -24,6 +24,8 @@ export interface LeadershipOptions {
   readonly renewDeadlineMs?: number | undefined;
   /** Time between two attempts, 2 s; must be below the renewal deadline. */
   readonly retryMs?: number | undefined;
+  /** Time from one renewal to the next, `retryMs` where it is not given; must be below the renewal deadline. */
+  readonly renewMs?: number | undefined;
   readonly log: Logger;
   readonly metrics?: Registry | undefined;
   /** Ends the leadership: `lead` is stopped first, then the lease is given back. */
@@ -79,21 +81,24 @@ interface Times {
   readonly leaseDurationMs: number;
   readonly renewDeadlineMs: number;
   readonly retryMs: number;
+  readonly renewMs: number;
 }
 
 function checkedTimes(options: LeadershipOptions): Times {
   const { leaseDurationMs = 15_000, renewDeadlineMs = 10_000, retryMs = 2_000 } = options;
+  const { renewMs = retryMs } = options;
   if (!(renewDeadlineMs < leaseDurationMs)) {
     throw new TypeError(
       `Cannot lead as renewDeadlineMs must be below leaseDurationMs ${leaseDurationMs}: current value is ${renewDeadlineMs}`,
     );
   }
-  if (!(retryMs > 0 && retryMs < renewDeadlineMs)) {
+  for (const [name, value] of Object.entries({ retryMs, renewMs })) {
+    if (value > 0 && value < renewDeadlineMs) continue;
     throw new TypeError(
-      `Cannot lead as retryMs must be above 0 and below renewDeadlineMs ${renewDeadlineMs}: current value is ${retryMs}`,
+      `Cannot lead as ${name} must be above 0 and below renewDeadlineMs ${renewDeadlineMs}: current value is ${value}`,
     );
   }
-  return { leaseDurationMs, renewDeadlineMs, retryMs };
+  return { leaseDurationMs, renewDeadlineMs, retryMs, renewMs };
 }
 
 /** One candidate's dealings with the Lease object, from seeking it to giving it back. */
@@ -116,14 +121,16 @@ class Seat {
     const { signal } = this.#options;
     while (!signal.aborted) {
       const sentAt = performance.now();
+      let binding: number | undefined;
       try {
-        const wait = await this.#attempt(signal);
-        if (wait === undefined) return new Term(sentAt, this.#times.renewDeadlineMs);
+        binding = await this.#attempt(signal);
+        if (binding === undefined) return new Term(sentAt, this.#times.renewDeadlineMs);
       } catch (error) {
         if (signal.aborted) return undefined;
         if (!isLostRace(error)) this.#log.warn({ err: error }, 'cannot seek the lease, trying again');
       }
-      await this.#pause(signal);
+      // Not later than the lease ends.
+      await this.#pause(signal, this.#times.retryMs, binding);
     }
     return undefined;
   }
@@ -131,18 +138,22 @@ class Seat {
   /** Keeps the lease until the term is over. */
   async renew(term: Term): Promise<void> {
     const { signal } = term;
-    await this.#pause(signal);
+    const { renewMs, retryMs } = this.#times;
+    let pauseMs = renewMs;
     while (!signal.aborted) {
+      await this.#pause(signal, pauseMs);
+      if (signal.aborted) return;
       const sentAt = performance.now();
       try {
-        const wait = await this.#attempt(signal);
-        if (wait === undefined) term.renewed(sentAt);
+        const binding = await this.#attempt(signal);
+        if (binding === undefined) term.renewed(sentAt);
         else term.end('another holds the lease');
+        pauseMs = renewMs;
       } catch (error) {
         if (signal.aborted) return;
         this.#log.warn({ err: error }, 'cannot renew the lease, trying again');
+        pauseMs = Math.min(renewMs, retryMs);
       }
-      await this.#pause(signal);
     }
   }
 
@@ -197,8 +208,8 @@ class Seat {
     return undefined;
   }
 
-  async #pause(signal: AbortSignal): Promise<void> {
-    const ms = this.#times.retryMs * (0.9 + 0.3 * Math.random());
+  async #pause(signal: AbortSignal, usualMs: number, mostMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const ms = Math.min(usualMs * (0.9 + 0.3 * Math.random()), Math.ceil(mostMs));
     await sleep(ms, undefined, { signal }).catch(() => undefined); // Aborted: the caller looks.
   }
 }

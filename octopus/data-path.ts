@@ -69,7 +69,7 @@ export class DataPath {
   /**
    * Does what is missing, in one batch for each program, the routes last.
    *
-   * @returns whether anything was.
+   * @returns whether anything was, and who was dialled by it: endpoints by cluster id.
    */
   async apply(
     plan: DevicePlan,
@@ -78,7 +78,7 @@ export class DataPath {
       signal,
       ...known
     }: Pick<DiffInputs, 'privateKey' | 'dead' | 'stale'> & { readonly signal: AbortSignal },
-  ): Promise<boolean> {
+  ): Promise<{ readonly hasChanged: boolean; readonly dialled: ReadonlyMap<string, string> }> {
     const { log, metrics, clusterDevice } = this.#options;
     const startedAt = performance.now();
     const changes = diffDevice({ plan, state, ...known, lastEndpoints: this.#lastEndpoints });
@@ -115,7 +115,7 @@ export class DataPath {
       );
     }
     metrics.applySeconds.observe((performance.now() - startedAt) / 1000);
-    return hasChanged;
+    return { hasChanged, dialled: changes.endpoints };
   }
 
   /** Sets our key at once and nothing else: each millisecond counts while it changes. */

@@ -26,6 +26,7 @@ import { takeService } from './service-endpoint.ts';
 import type { Settings } from './settings.ts';
 import { StaleSessions } from './stale-sessions.ts';
 import { linksOf } from './topology.ts';
+import { UnansweredCalls } from './unanswered-calls.ts';
 import { watchKernel } from './watch-kernel.ts';
 
 export interface GatewayOptions {
@@ -64,8 +65,11 @@ export class Gateway {
   #problem: string | undefined;
   #hasNewDevice = true;
   #isDoubtful = false;
+  /** Since this gateway is the active one. */
+  #tookService = false;
   readonly #listenPort = new ListenPort();
   readonly #stale = new StaleSessions();
+  readonly #calls = new UnansweredCalls();
 
   constructor(options: GatewayOptions) {
     const { settings, hub, local, shareNamespace, log, registry } = options;
@@ -172,6 +176,7 @@ export class Gateway {
   async carry(signal: AbortSignal): Promise<void> {
     const { settings } = this.#options;
     this.#keys = await this.#secret.open(signal);
+    this.#tookService = false;
     const stop = new AbortController();
     const until = AbortSignal.any([signal, stop.signal]);
     const rotation = new Rotation({
@@ -314,21 +319,28 @@ export class Gateway {
       }),
     });
     const { privateKey } = keys.current;
-    const found = this.#stale.look(peersById(plan, state.wireguard), this.#links.figures());
-    const stale = this.#isDoubtful ? new Set<string>() : found;
-    const hasChanged = await this.#dataPath.apply(plan, state, {
+    const peers = peersById(plan, state.wireguard);
+    const found = this.#stale.look(peers, this.#links.figures());
+    const again = this.#calls.look(peers, performance.now());
+    const stale = this.#isDoubtful ? new Set<string>() : new Set([...found, ...again]);
+    const { hasChanged, dialled } = await this.#dataPath.apply(plan, state, {
       privateKey,
       dead,
       stale,
       signal,
     });
+    this.#calls.made(dialled, performance.now());
     await this.#keepSocket(links.map(({ site }) => site.id));
     this.#note(this.#missing(acceptance));
-    if (!hasChanged) return;
     // A tunnel is made by the first packet: now, not at the next probe.
-    this.#links.poke();
-    if (this.#hasNewDevice) this.#controller.enqueue('status');
+    if (hasChanged) this.#links.poke();
+    const next = this.#calls.nextIn(performance.now());
+    if (next !== undefined) this.#controller.enqueueAfter('tunnel', next);
+    if (!this.#hasNewDevice) return;
     this.#hasNewDevice = false;
+    // Whoever hears of us dials at once: not before there is somebody to answer.
+    this.#controller.enqueue('words');
+    this.#controller.enqueue('status');
   }
 
   #note(problem: string | undefined): void {
@@ -385,8 +397,9 @@ export class Gateway {
     await takeService(
       local,
       { service, namespace, podIps: (podIps ?? '').split(','), nodeName, port },
-      signal,
+      { signal, mayBeSo: this.#tookService },
     );
+    this.#tookService = true;
   }
 
   /** Tells the others how this gateway is reached, and its keys. */
@@ -396,6 +409,7 @@ export class Gateway {
     const known = this.#peers.own;
     // A Peer is made by the hub; before that there is nothing to write on.
     if (keys === undefined || this.#underlay === undefined || known === undefined) return;
+    if (this.#hasNewDevice) return;
     const endpoint = this.#ownEndpoint();
     for (const problem of endpoint.problems) this.#log.warn({ problem }, 'annotation of the node refused');
     const mtu = tunnelMtu(this.#underlay.mtu);

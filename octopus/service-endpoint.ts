@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { KubeObject } from '../api/meta.ts';
 import { fieldManagers } from '../api/names.ts';
 import { endpointSlices } from '../api/resource.ts';
 import { formatAddress, parseAddress } from '../ipam/address.ts';
@@ -32,11 +34,32 @@ export function sliceBodies({ service, namespace, podIps, nodeName, port }: Serv
   });
 }
 
-/** Lets the Service lead here. */
-export async function takeService(client: KubeClient, by: ServedBy, signal: AbortSignal): Promise<void> {
+type SliceBody = ReturnType<typeof sliceBodies>[number];
+
+/** Whether a slice leads to this gateway already. Pure. */
+export function leadsHere(found: KubeObject, { endpoints, ports }: SliceBody): boolean {
+  const { endpoints: foundEndpoints, ports: foundPorts } = found;
+  return (
+    isDeepStrictEqual(foundEndpoints ?? [], endpoints) &&
+    (endpoints.length === 0 || isDeepStrictEqual(foundPorts, ports))
+  );
+}
+
+/**
+ * Lets the Service lead here.
+ *
+ * @param mayBeSo whether it probably does: then it is looked at first, and only written to where it does not.
+ */
+export async function takeService(
+  client: KubeClient,
+  by: ServedBy,
+  { mayBeSo, signal }: { readonly mayBeSo: boolean; readonly signal: AbortSignal },
+): Promise<void> {
   await Promise.all(
-    sliceBodies(by).map(body =>
-      client.apply(endpointSlices, body, { fieldManager: fieldManagers.octopus, force: true, signal }),
-    ),
+    sliceBodies(by).map(async body => {
+      const found = mayBeSo ? await client.get(endpointSlices, body.metadata, { signal }) : undefined;
+      if (found !== undefined && leadsHere(found, body)) return;
+      await client.apply(endpointSlices, body, { fieldManager: fieldManagers.octopus, force: true, signal });
+    }),
   );
 }

@@ -58,7 +58,7 @@ async function once(
   });
   const planned = performance.now() - startedAt;
   const state = await dataPath.read(signal);
-  const changed = await dataPath.apply(plan, state, {
+  const { hasChanged: changed } = await dataPath.apply(plan, state, {
     privateKey,
     dead: new Set(),
     stale: new Set(),
