@@ -150,7 +150,7 @@ export class TestNode implements AsyncDisposable {
           () => true,
           () => false,
         ),
-      { what: 'containerd answering', timeout: 20_000, interval: 50, detail: () => this.containerdLog },
+      { what: 'containerd answering', timeout: 60_000, interval: 50, detail: () => this.containerdLog },
     );
   }
 

@@ -5,7 +5,7 @@ import { until } from '../../../lab/until.ts';
 import { allocation, type RunningPod, startWorld, type World } from './world.ts';
 
 describe('nri by other ways than usual', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let world: World;
 
   before(async () => {
@@ -16,7 +16,7 @@ describe('nri by other ways than usual', function () {
     await world.clear();
     await until(async () => (await world.devices()).length === 0 && (await world.ports()).size === 0, {
       what: 'nothing being left of the pods',
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 20,
       detail: () => JSON.stringify(world.log.slice(-8)),
     });
@@ -30,7 +30,7 @@ describe('nri by other ways than usual', function () {
   const getsNic = (pod: RunningPod) =>
     until(() => hasNic(pod), {
       what: `${pod.name} having its NIC`,
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 20,
       detail: () => JSON.stringify(world.log.slice(-8)),
     });
@@ -55,7 +55,8 @@ describe('nri by other ways than usual', function () {
     );
     const running = await Promise.all(pods.map(pod => world.runSandbox(pod)));
     await Promise.all(running.map(getsNic));
-    expect((await world.ports()).size).to.equal(30);
+    // The port is the last of a NIC.
+    await until(async () => (await world.ports()).size === 30, { what: '30 ports', timeout: 60_000 });
     expect(new Set(await world.devices()).size).to.equal(30);
     const [first] = running;
     if (first === undefined) throw new Error('no pod');
@@ -92,7 +93,7 @@ case " $* " in *" start "*) runc "$@"; kill -9 $(pidof containerd) ;; *) exec ru
     await world.startAgent();
     await until(() => world.log.slice(since).filter(({ way }) => way === 'adopt').length === 2, {
       what: 'both NICs being adopted',
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 20,
     });
     expect(world.log.slice(since).filter(({ msg }) => msg === 'NIC was repaired')).to.deep.equal([]);
@@ -113,7 +114,7 @@ case " $* " in *" start "*) runc "$@"; kill -9 $(pidof containerd) ;; *) exec ru
     await world.stopSandbox(before);
     await until(async () => (await world.ports()).size === 1, {
       what: 'the NIC of the stopped pod going',
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 50,
     });
     const since = world.log.length;
@@ -121,14 +122,14 @@ case " $* " in *" start "*) runc "$@"; kill -9 $(pidof containerd) ;; *) exec ru
     await world.node.startContainerd();
     await until(async () => (await world.metric('nauti_nri_mode{mode="nri"}')) === 1, {
       what: 'NRI being used',
-      timeout: 40_000,
+      timeout: 60_000,
       interval: 100,
     });
     await until(
       () => world.log.slice(since).some(({ msg }) => msg === 'the container runtime tells of pods'),
       {
         what: 'the runtime telling of pods',
-        timeout: 10_000,
+        timeout: 60_000,
       },
     );
     expect(world.log.slice(since).filter(({ msg }) => msg === 'NIC was repaired')).to.deep.equal([]);

@@ -28,8 +28,9 @@ export class Network implements AsyncDisposable {
   readonly #prefix: string;
   readonly #namespaces: string[] = [];
 
+  /** @param prefix of the namespaces' names: short; the number of this process makes it nobody else's. */
   constructor(prefix: string) {
-    this.#prefix = prefix;
+    this.#prefix = `${prefix}${process.pid}`;
   }
 
   /** Name of a namespace: `gw-<id>`, `pod-<id>`, `nat-<id>`, `wire`. */

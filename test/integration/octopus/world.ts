@@ -33,7 +33,7 @@ export class World implements AsyncDisposable {
     this.#places = places;
   }
 
-  /** @param prefix of the namespaces: short, and nobody else's. */
+  /** @param prefix of the namespaces' names. */
   static async start(prefix: string, places: readonly Place[]): Promise<World> {
     const network = new Network(prefix);
     // In turn: what fails leaves nothing behind.

@@ -48,7 +48,7 @@ describe('of several ovn-controllers one writes', function () {
         const creating = world.createPods(namespace, podsPerKill);
         const mine = () =>
           [...history.allocated.keys()].filter(key => key.startsWith(`${namespace}/`)).length;
-        await until(() => mine() >= due, { what: `${due} pods being served`, timeout: 60_000, interval: 1 });
+        await until(() => mine() >= due, { what: `${due} pods being served`, timeout: 120_000, interval: 1 });
         const killedAt = performance.now();
         await leader.kill('SIGKILL');
         await standby.leading();
