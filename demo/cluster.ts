@@ -79,7 +79,7 @@ export class Cluster {
       },
       {
         what: `${names.join(' and ')} of ${this.name} getting ready`,
-        timeout: 120_000,
+        timeout: 300_000,
         interval: 300,
         signal: this.#signal,
         detail: () => this.#describeUnready(namespace),

@@ -66,7 +66,7 @@ export async function exportNginx(cluster: Cluster): Promise<void> {
     '-n',
     'default',
     '--for=condition=Ready',
-    '--timeout=60s',
+    '--timeout=180s',
   ]);
 }
 
@@ -79,7 +79,7 @@ export async function startClient(cluster: Cluster): Promise<void> {
     '-n',
     'default',
     '--for=condition=Ready',
-    '--timeout=60s',
+    '--timeout=180s',
   ]);
 }
 
@@ -102,7 +102,7 @@ export async function curlNginx(cluster: Cluster, url = exampleUrl): Promise<str
     },
     {
       what: `an answer of ${url} in ${cluster.name}`,
-      timeout: 60_000,
+      timeout: 180_000,
       interval: 250,
       signal: cluster.signal,
       detail: () => last,
@@ -121,7 +121,7 @@ export async function secondAddress(cluster: Cluster, words: readonly string[]):
     },
     {
       what: `an address on the secondary network for ${words.join(' ')} of ${cluster.name}`,
-      timeout: 30_000,
+      timeout: 180_000,
       interval: 250,
       signal: cluster.signal,
     },

@@ -33,7 +33,7 @@ export async function installHub(
   await hub.rolledOut(componentNamespace, ['nauti-hub', 'nauti-hub-octopus'], onProgress);
   await until(async () => (await hub.tryKubectl(['get', 'peer', 'hub', '-n', shareNamespace])).code === 0, {
     what: 'the hub making its Peer',
-    timeout: 60_000,
+    timeout: 180_000,
     signal: hub.signal,
   });
 }
@@ -51,7 +51,7 @@ export interface JoinOptions {
 }
 
 /** All that the chart of a member runs. */
-const memberWorkloads: readonly string[] = [
+export const memberWorkloads: readonly string[] = [
   ...['nauti-syncer', 'nauti-crossdns', 'nauti-ovn-pki', 'nauti-ovn-controller', 'nauti-octopus'],
   ...['statefulset/nauti-ovn-central', 'daemonset/nauti-ovs', 'daemonset/nauti-nri'],
 ];
@@ -80,7 +80,7 @@ export async function joinCluster(
   await cluster.rolledOut(componentNamespace, memberWorkloads, onProgress);
   await until(() => isAlive(hub, id), {
     what: `${id} becoming a member of the hub`,
-    timeout: 60_000,
+    timeout: 180_000,
     interval: 250,
     signal: cluster.signal,
   });

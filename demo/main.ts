@@ -135,7 +135,7 @@ function steps(topology: Topology): ListrTask<Context>[] {
       const { client = '' } = context;
       await until(() => nginxSaw(first, client), {
         what: `nginx logging a request of ${client}`,
-        timeout: 10_000,
+        timeout: 180_000,
         signal: interrupted.signal,
       });
       progress.say(`nginx has logged a request of ${client}`);

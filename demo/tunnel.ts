@@ -18,7 +18,7 @@ export async function directTunnel(hub: Cluster, from: string, to: string): Prom
     },
     {
       what: `a direct tunnel between ${from} and ${to}`,
-      timeout: 60_000,
+      timeout: 180_000,
       interval: 300,
       signal: hub.signal,
       detail: () => `${seen}; the gateways' logs say more`,

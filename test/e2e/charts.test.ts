@@ -19,7 +19,7 @@ const release = ['-n', 'nauti-system'];
 
 /** Upgrades, uninstalls and installs again what the demo has installed, and leaves it as it was. */
 describe('the charts on real clusters', function () {
-  this.timeout(300_000);
+  this.timeout(900_000);
   const stop = new AbortController();
   let directory = '';
   let journal: Journal;
@@ -87,7 +87,7 @@ describe('the charts on real clusters', function () {
     const left = async () => (await leftovers(cluster)).filter(isOurs);
     await until(async () => (await left()).length === 0, {
       what: `nothing being left in ${cluster.name}`,
-      timeout: 60_000,
+      timeout: 180_000,
       interval: 1_000,
       detail: async () => (await left()).join('; '),
     });
@@ -172,7 +172,7 @@ describe('the charts on real clusters', function () {
       '-n',
       'default',
       '--for=condition=Ready',
-      '--timeout=60s',
+      '--timeout=180s',
     ]);
     const shared = ['get', 'endpointslices,exportedservices', '-n', 'syncer-operator', '-o', 'name'];
     const before = await hub.kubectl(shared);

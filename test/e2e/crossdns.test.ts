@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { nodeNamespace } from '../../lab/network-plan.ts';
 import { eventually } from './eventually.ts';
 import { kubectl, readJson } from './kubectl.ts';
+import { dropNamespace, freshNamespace } from './namespaces.ts';
 import { deployNginx, exportService, readyAddresses } from './nginx.ts';
 import { dig, startToolbox } from './toolbox.ts';
 
@@ -60,10 +61,10 @@ class Lookups {
 }
 
 describe('crossdns behind the DNS of its cluster, at 200 lookups a second', function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
 
   before(async () => {
-    await kubectl('cluster2', ['create', 'namespace', namespace]);
+    await freshNamespace(namespace, ['cluster2']);
     await deployNginx(service, 1);
     await exportService(service);
     const client = await startToolbox('cluster2', namespace);
@@ -76,9 +77,7 @@ describe('crossdns behind the DNS of its cluster, at 200 lookups a second', func
     );
   });
 
-  after(async () => {
-    await kubectl('cluster2', ['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=90s']);
-  });
+  after(() => dropNamespace(namespace, ['cluster2']));
 
   async function pods(): Promise<string[]> {
     const selector = 'app.kubernetes.io/component=crossdns';

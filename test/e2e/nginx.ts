@@ -36,7 +36,7 @@ spec:
   ports: [{ name: http, port: 80 }]
 `,
   );
-  await kubectl(cluster, ['rollout', 'status', '-n', namespace, `deployment/${name}`, '--timeout=90s']);
+  await kubectl(cluster, ['rollout', 'status', '-n', namespace, `deployment/${name}`, '--timeout=110s']);
 }
 
 export function exportService({ cluster, namespace, name }: Service): Promise<string> {

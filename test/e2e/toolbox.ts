@@ -1,4 +1,6 @@
+import { eventually } from './eventually.ts';
 import { apply, type Cluster, kubectl, tryKubectl } from './kubectl.ts';
+import { allocationOf } from './nic-network.ts';
 
 /** A pod that uses nothing but its cluster's DNS. */
 export interface Toolbox {
@@ -26,7 +28,7 @@ ${node === undefined ? '' : `  nodeName: ${node}\n`}  containers:
     - { name: toolbox, image: "nauti-lab/toolbox:1", imagePullPolicy: IfNotPresent, command: [sleep, infinity] }
 `,
   );
-  await kubectl(cluster, ['wait', '--for=condition=Ready', '-n', namespace, `pod/${name}`, '--timeout=60s']);
+  await kubectl(cluster, ['wait', '--for=condition=Ready', '-n', namespace, `pod/${name}`, '--timeout=110s']);
   return { cluster, namespace, name };
 }
 
@@ -60,4 +62,15 @@ export async function dig(toolbox: Toolbox, name: string, type = 'A', ...options
     .map(words => words.slice(4).join(' '))
     .sort();
   return { status, data };
+}
+
+/** The first address of its second NIC, once it has one. */
+export async function secondAddress({ cluster, namespace, name }: Toolbox): Promise<string> {
+  const { answer } = await eventually(
+    `a second address of ${name} in ${cluster}`,
+    30_000,
+    () => allocationOf(cluster, namespace, name),
+    ({ addresses }) => addresses[0] !== '',
+  );
+  return answer.addresses[0] ?? '';
 }
