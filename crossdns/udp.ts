@@ -22,7 +22,7 @@ const receiveBuffer = 4 * 1024 * 1024;
 
 /**
  * Answers on a UDP address. Node tells of a first datagram; with batches all that came behind it are taken and
- * answered at once, which costs half as much under load.
+ * answered at once with it, which costs half as much under load, and saves Node's way to send where it is alone.
  *
  * @throws the socket's error where it cannot be bound.
  */
@@ -47,9 +47,11 @@ export async function listenUdp(address: SocketAddress, options: UdpOptions): Pr
   socket.on('message', (message, from) => {
     const begin = performance.now();
     responder.now = begin;
-    answer(socket, responder, client, message, from);
-    const more = batch === undefined || fd === undefined ? 0 : batch.drain(fd);
-    responder.stats.time('udp', 1 + more, performance.now() - begin);
+    let count = 1;
+    if (batch !== undefined && fd !== undefined && !isLinkLocal(from))
+      count = batch.answer(fd, message, from);
+    else answer(socket, responder, client, message, from);
+    responder.stats.time('udp', count, performance.now() - begin);
   });
   const bound = socket.address();
   return {
@@ -60,6 +62,11 @@ export async function listenUdp(address: SocketAddress, options: UdpOptions): Pr
       await new Promise<void>(resolve => socket.close(resolve));
     },
   };
+}
+
+/** Node gives the interface of such an address by its name, which the kernel does not take. */
+function isLinkLocal({ family, address }: RemoteInfo): boolean {
+  return family === 'IPv6' && address.includes('%');
 }
 
 const out = new Uint8Array(65_535);

@@ -1,3 +1,5 @@
+import type { RemoteInfo } from 'node:dgram';
+import { addressBytes } from './address.ts';
 import { ClientAddress } from './client.ts';
 import type { Responder } from './responder.ts';
 import type { Syscalls } from './syscalls.ts';
@@ -13,6 +15,8 @@ const [headerSize, vectorSize, addressSize] = [64, 16, 32];
 const querySize = 4_096;
 /** Octets for an answer, the largest that may be configured. */
 const answerSize = 4_096;
+/** Address families as the kernel numbers them, and sizes of their struct sockaddr. */
+const [AF_INET, AF_INET6, sizeOfV4, sizeOfV6] = [2, 10, 16, 28];
 /** Offsets in struct mmsghdr: msg_name, msg_namelen, msg_iov, msg_iovlen, msg_len. */
 const [nameAt, nameLengthAt, vectorsAt, vectorCountAt, lengthAt] = [0, 8, 16, 24, 56];
 
@@ -32,6 +36,8 @@ export class DatagramBatch {
   readonly #answers: readonly Uint8Array[];
   /** Offsets of the parts in the memory. */
   readonly #at: Layout;
+  /** Where the sender's address of a message stands that Node received: a pointer, lower half first. */
+  readonly #first: readonly [number, number];
 
   constructor(syscalls: Syscalls, responder: Responder) {
     this.#syscalls = syscalls;
@@ -42,52 +48,103 @@ export class DatagramBatch {
     this.#words = new Uint32Array(memory);
     this.#received = address + BigInt(this.#at.received);
     this.#sent = address + BigInt(this.#at.sent);
-    const parts = (from: number, size: number) =>
-      Array.from({ length: batch }, (_, i) => new Uint8Array(memory, from + i * size, size));
-    this.#queries = parts(this.#at.queries, querySize);
-    this.#answers = parts(this.#at.answers, answerSize);
+    const first = address + BigInt(this.#at.firstAddress);
+    this.#first = [Number(first & 0xffffffffn), Number(first >> 32n)];
+    const parts = (from: number, size: number, count: number) =>
+      Array.from({ length: count }, (_, i) => new Uint8Array(memory, from + i * size, size));
+    this.#queries = parts(this.#at.queries, querySize, batch);
+    this.#answers = parts(this.#at.answers, answerSize, batch + 1);
     this.#prepare(new DataView(memory), address);
   }
 
-  /** Answers what the socket has received, within limits. @returns the number of messages. */
-  drain(fd: number): number {
+  /**
+   * Answers a message that Node received, and what the socket received behind it, within limits: all go out together.
+   *
+   * @returns the number of messages.
+   */
+  answer(fd: number, message: Uint8Array, from: RemoteInfo): number {
+    return 1 + this.#drain(fd, this.#answerFirst(message, from));
+  }
+
+  #drain(fd: number, ready: number): number {
     let total = 0;
+    let answers = ready;
     for (let round = 0; round < maxRounds; round++) {
       const count = this.#syscalls.receive(fd, this.#received, batch);
-      if (count <= 0) break;
-      total += count;
-      this.#send(fd, this.#answerAll(count));
+      if (count > 0) {
+        total += count;
+        answers = this.#answerAll(count, answers);
+      }
+      this.#send(fd, answers);
+      answers = 0;
       if (count < batch) break;
     }
     return total;
+  }
+
+  /** @returns how many answers stand at the front of the headers to send: one, or none. */
+  #answerFirst(message: Uint8Array, { address, port, family }: RemoteInfo): 0 | 1 {
+    // Nothing can be sent to port 0; such packets are forged.
+    if (port === 0) return 0;
+    const client = this.#client;
+    client.setText(address);
+    const size = this.#responder.respond(
+      message,
+      message.length,
+      this.#answers[0] as Uint8Array,
+      'udp',
+      client,
+    );
+    if (size === 0) return 0;
+    const octets = this.#octets;
+    const at = this.#at.firstAddress;
+    octets[at] = family === 'IPv4' ? AF_INET : AF_INET6;
+    octets[at + 2] = port >> 8;
+    octets[at + 3] = port;
+    if (family === 'IPv6') {
+      octets.set(addressBytes(address), at + 8);
+    } else {
+      const [value] = client.words as unknown as readonly [number];
+      for (let i = 0; i < 4; i++) octets[at + 4 + i] = value >>> (24 - 8 * i);
+    }
+    const header = this.#at.sent >> 2;
+    this.#words[header] = this.#first[0];
+    this.#words[header + 1] = this.#first[1];
+    this.#words[header + nameLengthAt / 4] = family === 'IPv4' ? sizeOfV4 : sizeOfV6;
+    this.#words[(this.#at.sentVectors + 8) >> 2] = size;
+    return 1;
   }
 
   /** Pointers that never change. */
   #prepare(view: DataView, base: bigint): void {
     const at = this.#at;
     const pointer = (where: number, offset: number) => view.setBigUint64(where, base + BigInt(offset), true);
+    const prepare = (header: number, vector: number, data: number, size: number) => {
+      pointer(header + vectorsAt, vector);
+      view.setBigUint64(header + vectorCountAt, 1n, true);
+      pointer(vector, data);
+      view.setBigUint64(vector + 8, BigInt(size), true);
+    };
     for (let i = 0; i < batch; i++) {
-      for (const [headers, vectors, data, size] of [
-        [at.received, at.receivedVectors, at.queries + i * querySize, querySize],
-        [at.sent, at.sentVectors, at.answers + i * answerSize, answerSize],
-      ] as const) {
-        const header = headers + i * headerSize;
-        const vector = vectors + i * vectorSize;
-        pointer(header + nameAt, at.addresses + i * addressSize);
-        view.setUint32(header + nameLengthAt, addressSize, true);
-        pointer(header + vectorsAt, vector);
-        view.setBigUint64(header + vectorCountAt, 1n, true);
-        pointer(vector, data);
-        view.setBigUint64(vector + 8, BigInt(size), true);
-      }
+      const header = at.received + i * headerSize;
+      prepare(header, at.receivedVectors + i * vectorSize, at.queries + i * querySize, querySize);
+      pointer(header + nameAt, at.addresses + i * addressSize);
+      view.setUint32(header + nameLengthAt, addressSize, true);
+    }
+    for (let i = 0; i <= batch; i++) {
+      const vector = at.sentVectors + i * vectorSize;
+      prepare(at.sent + i * headerSize, vector, at.answers + i * answerSize, answerSize);
     }
   }
 
-  /** @returns the number of answers, which stand at the front of the headers to send. */
-  #answerAll(count: number): number {
+  /**
+   * @param ready how many answers stand at the front of the headers to send.
+   * @returns how many do now.
+   */
+  #answerAll(count: number, ready: number): number {
     const words = this.#words;
     const at = this.#at;
-    let answers = 0;
+    let answers = ready;
     for (let i = 0; i < count; i++) {
       const header = (at.received + i * headerSize) >> 2;
       const length = words[header + lengthAt / 4] as number;
@@ -117,7 +174,7 @@ export class DatagramBatch {
   #readClient(at: number): boolean {
     const octets = this.#octets;
     if (octets[at + 2] === 0 && octets[at + 3] === 0) return false;
-    if (octets[at] === 2) this.#client.setV4(octets, at + 4);
+    if (octets[at] === AF_INET) this.#client.setV4(octets, at + 4);
     else this.#client.setV6(octets, at + 8);
     return true;
   }
@@ -137,19 +194,20 @@ type Layout = ReturnType<typeof layout>;
 
 function layout() {
   let end = 0;
-  const place = (size: number) => {
+  const place = (size: number, count: number) => {
     const start = end;
-    end += batch * size;
+    end += count * size;
     return start;
   };
   return {
-    received: place(headerSize),
-    sent: place(headerSize),
-    receivedVectors: place(vectorSize),
-    sentVectors: place(vectorSize),
-    addresses: place(addressSize),
-    queries: place(querySize),
-    answers: place(answerSize),
+    received: place(headerSize, batch),
+    sent: place(headerSize, batch + 1),
+    receivedVectors: place(vectorSize, batch),
+    sentVectors: place(vectorSize, batch + 1),
+    addresses: place(addressSize, batch),
+    firstAddress: place(addressSize, 1),
+    queries: place(querySize, batch),
+    answers: place(answerSize, batch + 1),
     end,
   };
 }
