@@ -5,9 +5,17 @@ import { join } from 'node:path';
 import { findCgroups, processesIn, removeCgroup } from './cgroups.ts';
 import { run, tryRun } from './command.ts';
 import { findNamespaces, machineDeviceGone, namespaceDirectory, removeNamespaces } from './network.ts';
-import { machineDevice } from './network-plan.ts';
-import { type LabRecord, registryDirectory } from './registry.ts';
-import { clusterNames } from './topology.ts';
+import {
+  controlPlaneNamespace,
+  fabric,
+  machineDevice,
+  natNamespace,
+  nodeNamespace,
+  nodePorts,
+} from './network-plan.ts';
+import { clusterDirectory, kubeconfigPath, nodeRoot } from './paths.ts';
+import { type LabRecord, readLabState, registryDirectory, runningTopology, writeRecord } from './registry.ts';
+import { type ClusterSpec, clusterNamed, clusterNames } from './topology.ts';
 
 /**
  * Ends all processes of the lab and removes its cgroups, namespaces, devices, mounts and files.
@@ -26,6 +34,36 @@ export async function removeLab(record: LabRecord | undefined, signal?: AbortSig
   await rm(registryDirectory, { recursive: true, force: true });
   const left = await findLeftovers(record);
   if (left.length > 0) throw new Error(`Cannot remove the lab wholly, still there: ${left.join('; ')}`);
+}
+
+/**
+ * Ends some clusters of this checkout's lab, without a goodbye, and removes what they have; the others go on.
+ *
+ * @throws Error where the lab does not run, has no such cluster, or would have none left.
+ */
+export async function removeClusters(names: readonly string[], signal?: AbortSignal): Promise<void> {
+  const topology = await runningTopology();
+  const state = await readLabState();
+  const gone = names.map(name => clusterNamed(topology, name));
+  const left = topology.clusters.filter(cluster => !gone.includes(cluster));
+  if (left.length === 0) throw new Error('Cannot end all clusters one by one: end the lab instead');
+  await Promise.all(gone.map(cluster => removeCluster(cluster, signal)));
+  if (state.kind === 'running') await writeRecord({ ...topology, clusters: left }, state.record.since);
+}
+
+async function removeCluster(cluster: ClusterSpec, signal: AbortSignal | undefined): Promise<void> {
+  const { name, nodes } = cluster;
+  // The cables first: a dying process must not get to say goodbye.
+  for (const port of nodes.flatMap(nodePorts)) await tryRun('ip', ['-n', fabric, 'link', 'delete', port]);
+  await Promise.all([name, ...nodes.map(node => node.name)].map(part => removeCgroup(part, signal)));
+  const router = cluster.nat === undefined ? [] : [natNamespace(cluster)];
+  await removeNamespaces([controlPlaneNamespace(cluster), ...nodes.map(nodeNamespace), ...router]);
+  for (const path of [
+    clusterDirectory(name),
+    kubeconfigPath(name),
+    ...nodes.map(node => nodeRoot(node.name)),
+  ])
+    await rm(path, { recursive: true, force: true });
 }
 
 /** What there is of a lab on this machine, in words. */

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { Command, Option } from 'commander';
-import { removeLab } from './down.ts';
+import { removeClusters, removeLab } from './down.ts';
 import { loadImage } from './images.ts';
 import { showLogs } from './logs.ts';
 import { commandInNode } from './node.ts';
@@ -57,10 +57,16 @@ program
 program
   .command('down')
   .description('end the lab and remove all of it from this machine, also one that another checkout started')
-  .action(() =>
+  .option('--clusters <names>', 'only these of its clusters, separated by commas', commaSeparated)
+  .action(({ clusters }) =>
     withLabLock(
       async () => {
         const begin = performance.now();
+        if (clusters !== undefined) {
+          await removeClusters(clusters, signal);
+          say(`${clusters.join(', ')}: down`);
+          return;
+        }
         const state = await readLabState();
         await removeLab(state.kind === 'none' ? undefined : state.record, signal);
         const seconds = ((performance.now() - begin) / 1000).toFixed(1);

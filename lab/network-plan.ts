@@ -49,7 +49,7 @@ export function nodeNamespace({ name }: Pick<NodeSpec, 'name'>): string {
   return `${namespacePrefix}${name}`;
 }
 
-function natNamespace({ name }: Pick<ClusterSpec, 'name'>): string {
+export function natNamespace({ name }: Pick<ClusterSpec, 'name'>): string {
   return `${namespacePrefix}nat-${name}`;
 }
 
