@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { componentNamespace } from '../api/names.ts';
 import { placeOptions } from '../membership/place-options.ts';
 import type { OptionSet, Parser } from '../process/options.ts';
@@ -17,6 +18,14 @@ const target: Parser<Target & { readonly hasPort: boolean }> = {
 const internalAddress: Parser<string> = {
   expected: 'an IP address, or address/prefix',
   parse: parseInternalAddress,
+};
+
+const addresses: Parser<readonly string[]> = {
+  expected: 'IP addresses, separated by commas',
+  parse(value) {
+    const list = value.split(',').map(one => one.trim());
+    return list.every(one => isIP(one) !== 0) ? list : undefined;
+  },
 };
 
 /** Names of devices end up in command lines and rules; the kernel takes 15 characters. */
@@ -117,7 +126,7 @@ export const options = {
     flag: 'pod-ips',
     placeholder: 'ADDRESSES',
     description: 'addresses of the own pod, separated by commas; needed with --service',
-    parser: text,
+    parser: addresses,
   },
   internalIp: {
     flag: 'internal-ip',

@@ -7,6 +7,7 @@ import { renderDot, renderSvg } from './graph.ts';
 import { formatTarget, parseInternalAddress, parseTarget } from './host-port.ts';
 import { conditionsOf } from './hub-words.ts';
 import { generateKeyPair, isWeakKey, presharedKey, publicKeyOf, tunnelAddress } from './key.ts';
+import { options } from './options.ts';
 import { type NodeFacts, type OwnSettings, ownEndpoint } from './own-endpoint.ts';
 import { viewNode } from './own-node.ts';
 import { nextStep } from './rotation.ts';
@@ -99,6 +100,20 @@ describe('parseTarget', () => {
     expect(parseInternalAddress('fd00::7')).to.equal('fd00::7');
     for (const bad of ['', 'x', '10.0.0.7/24/1', '10.0.0/24', '10.0.0.1/x'])
       expect(parseInternalAddress(bad)).to.equal(undefined);
+  });
+});
+
+describe('addresses of the own pod', () => {
+  const read = (text: string) => options.podIps.parser.parse(text);
+
+  it('are one, or one a family, as the downward API writes them', () => {
+    expect(read('10.244.0.7')).to.deep.equal(['10.244.0.7']);
+    expect(read('10.244.0.7,fd00::7')).to.deep.equal(['10.244.0.7', 'fd00::7']);
+  });
+
+  it('are refused where anything is no address', () => {
+    for (const text of ['', 'x', '10.244.0.7,', '10.244.0.7/24', '10.244.0.7 fd00::7'])
+      expect(read(text), text).to.equal(undefined);
   });
 });
 
