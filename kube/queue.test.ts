@@ -77,7 +77,7 @@ describe('WorkQueue', () => {
     queue.addAfter('b', 60_000);
     queue.addAfter('b', 20);
     expect([await take(), await take()]).to.have.members(['a', 'b']);
-    expect(performance.now() - startedAt).to.be.below(10_000);
+    expect(performance.now() - startedAt).to.be.below(30_000);
     expect(queue.delayed).to.equal(0);
   });
 
@@ -118,7 +118,7 @@ describe('WorkQueue', () => {
     for (let n = 0; n < 100; n++) slow.add('a');
     expect([slow.depth, slow.delayed]).to.deep.equal([0, 1]);
     expect(await slow.take(stop.signal)).to.equal('a');
-    expect(performance.now() - startedAt).to.be.within(950, 5_000);
+    expect(performance.now() - startedAt).to.be.within(950, 30_000);
     slow.close();
   });
 

@@ -25,7 +25,7 @@ function serve(methods: Record<string, Handler>): TtrpcClient {
   return new TtrpcClient(here);
 }
 
-const signal = () => AbortSignal.timeout(5_000);
+const signal = () => AbortSignal.timeout(30_000);
 
 async function failure(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
@@ -109,7 +109,7 @@ describe('ttrpc', () => {
       { stream: 1, code: 8 },
       { stream: 3, code: undefined },
     ]);
-  }).timeout(10_000);
+  }).timeout(60_000);
 
   it('gives up a call when its signal says so, and forgets it', async () => {
     const client = serve({ 's/never': () => new Promise(() => {}) });

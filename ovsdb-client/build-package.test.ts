@@ -13,7 +13,7 @@ import { sharedFile } from './testing/programs.ts';
 const execute = promisify(execFile);
 
 describe('the package for npm', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let project: string;
 
   before(async () => {

@@ -36,7 +36,7 @@ async function countSwitches(client: OvsdbClient<DB>): Promise<Map<string, numbe
 }
 
 describe('a cluster of three real ovsdb-servers', function () {
-  this.timeout(200_000);
+  this.timeout(500_000);
   let cluster: Cluster;
 
   before(async () => {
@@ -104,7 +104,7 @@ describe('a cluster of three real ovsdb-servers', function () {
     const killer = async () => {
       for (let kill = 1; kill <= kills; kill++) {
         const due = (kill * transactions) / (kills + 1);
-        await eventually('the transactions going on', () => outcomes.size >= due, 150_000);
+        await eventually('the transactions going on', () => outcomes.size >= due, 400_000);
         const leader = await cluster.leader();
         await leader.kill();
         await cluster.leader();

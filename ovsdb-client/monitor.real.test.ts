@@ -119,7 +119,7 @@ async function makeSwitch(client: OvsdbClient<DB>): Promise<void> {
 }
 
 describe('replicas of a real ovsdb-server', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
 
   for (const refused of [[], ['monitor_cond_since'], ['monitor_cond_since', 'monitor_cond']]) {
     const method =

@@ -40,7 +40,7 @@ describe('a directory of manifests', () => {
 
   /** Waits until the answer is this. */
   async function becomes(answer: string | string[]): Promise<void> {
-    const deadline = performance.now() + 5_000;
+    const deadline = performance.now() + 30_000;
     for (;;) {
       const now = served.data(name);
       if (JSON.stringify(now) === JSON.stringify(answer)) return;

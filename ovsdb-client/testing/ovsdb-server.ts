@@ -68,7 +68,7 @@ export class OvsdbServer {
 
   /** ovs-appctl. */
   control(...words: readonly string[]): Promise<string> {
-    return runProgram('ovs-appctl', '--timeout=5', '-t', this.controlSocket, ...words);
+    return runProgram('ovs-appctl', '--timeout=30', '-t', this.controlSocket, ...words);
   }
 }
 
@@ -100,7 +100,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** The server that says of itself that it leads. */
-  leader(timeoutMs = 20_000): Promise<OvsdbServer> {
+  leader(timeoutMs = 60_000): Promise<OvsdbServer> {
     return eventually(
       'a leader being elected',
       async () => {
