@@ -48,7 +48,7 @@ Example, beside a containerd and an Open vSwitch of the machine:
       onState: state =>
         log.debug({ state: state.state, err: 'error' in state ? state.error : undefined }, 'OVS'),
     });
-    const devices = new PodDevices(given.netnsDirectory);
+    using devices = new PodDevices(given.netnsDirectory);
     const underlay = new NodeUnderlay({ ...given, nodeSwitch, devices, log });
     const announcer = new Announcer(join(dirname(given.ovsSocket), `${given.bridge}.mgmt`), log);
     const keeper = new NicKeeper({

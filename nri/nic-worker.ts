@@ -248,8 +248,8 @@ export class NicWorker {
   async #make(name: string, { plan, externalIds, netns, signal }: Job): Promise<string | undefined> {
     this.#making.add(name);
     try {
-      await this.#options.devices.make(name, plan, netns, signal);
-      await this.#options.nodeSwitch.addPort(name, externalIds, signal);
+      const { devices, nodeSwitch } = this.#options;
+      await devices.make(name, plan, netns, signal, () => nodeSwitch.addPort(name, externalIds, signal));
       return name;
     } catch (error) {
       if (error instanceof ProgramError && error.message.includes('File exists')) return undefined;

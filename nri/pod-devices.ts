@@ -3,28 +3,35 @@ import { openNetns } from './netns.ts';
 import { type NicPlan, podDevice } from './nic-plan.ts';
 import { type NicRepair, setUpLines } from './nic-repair.ts';
 import { type ObservedNamespace, observingLines, readNamespace } from './observed-nic.ts';
-import { ProgramError, runProgram } from './program.ts';
+import { ProgramError, ReadyProgram, runProgram } from './program.ts';
 
 // The scripts are constant; what varies are arguments made of numbers, and file 3: the pod's network namespace.
 
 /**
+ * Its first line of input: the host's device, MTU, MAC, whether the pod must calculate checksums itself, and where the open
+ * network namespace is found; then lines for the pod's side. It prints a word when the device is there on the node.
+ * `ethtool` takes as long as `ip`, so both work at once.
+ *
  * The node's own kernel sees what a pod sends too, where the datapath is in user space: it must not answer for addresses of
  * the node, or pods would reach it past the switch.
- *
- * $1 host's device, $2 MTU, $3 MAC, $4 whether the pod calculates checksums; standard input: lines for the pod's side.
  */
-const makeScript = `ip link add name "$1" mtu "$2" arp off up type veth peer name ${podDevice} address "$3" mtu "$2" netns /proc/self/fd/3 &&
-exec nsenter --net=/proc/self/fd/3 sh -c 'ip -batch - && { test "$0" = false || exec ethtool -K ${podDevice} tx off >/dev/null; }' "$4"`;
+const makeScript = `read -r device mtu mac checksums netns || exit 0
+exec 3<"$netns" || exit
+ip link add name "$device" mtu "$mtu" arp off up type veth peer name ${podDevice} address "$mac" mtu "$mtu" netns /proc/self/fd/3 || exit
+echo made
+if test "$checksums" = true; then nsenter --net=/proc/self/fd/3 ethtool -K ${podDevice} tx off >/dev/null & fi
+nsenter --net=/proc/self/fd/3 ip -batch - && wait $!`;
 const repairScript = `ip -batch - && { test "$0" = false || exec ethtool -K ${podDevice} tx off >/dev/null; }`;
 const observeScript = `ip -json -details -force -batch - && { ethtool -k ${podDevice} 2>/dev/null | grep ^tx-checksumming || :; }`;
 
 /**
  * The devices on both ends of the pods' NICs.
  *
- * One process a pod for each of make, repair and observe: a NIC is made with one start of `sh`, `ip` and `nsenter`.
+ * One call a pod for each of make, repair and observe; the shell that makes a NIC was started when the one before was made.
  */
-export class PodDevices {
+export class PodDevices implements Disposable {
   readonly #directories: readonly string[];
+  readonly #maker = new ReadyProgram('sh', ['-c', makeScript]);
 
   /** @param directories where pods' network namespaces may be. */
   constructor(directories: readonly string[]) {
@@ -36,15 +43,32 @@ export class PodDevices {
     return openNetns(path, this.#directories);
   }
 
-  /** Makes a veth: its host end named, its other end in the pod, set up. @throws ProgramError */
-  async make(hostDevice: string, plan: NicPlan, netns: FileHandle, signal: AbortSignal): Promise<void> {
+  /**
+   * Makes a veth: its host end named, its other end in the pod, set up.
+   *
+   * @param onHost what is to be done with the host's end, while the pod's is set up; its end is waited for.
+   * @throws ProgramError; what `onHost` rejects with.
+   */
+  async make(
+    hostDevice: string,
+    plan: NicPlan,
+    netns: FileHandle,
+    signal: AbortSignal,
+    onHost: () => Promise<void>,
+  ): Promise<void> {
     const { mtu, mac, ownChecksums } = plan;
-    const words = [hostDevice, String(mtu), mac, String(ownChecksums)];
-    await runProgram('sh', ['-c', makeScript, 'sh', ...words], {
-      input: text(setUpLines(plan)),
-      files: [netns.fd],
-      signal,
-    });
+    // A process that was started before cannot be given an open file; this one holds it until the end.
+    const words = [hostDevice, mtu, mac, ownChecksums, `/proc/${process.pid}/fd/${netns.fd}`];
+    let beside: Promise<void> | undefined;
+    const begin = () => {
+      beside = onHost();
+      beside.catch(() => {});
+    };
+    try {
+      await this.#maker.run(text([words.join(' '), ...setUpLines(plan)]), signal, begin);
+    } finally {
+      await beside;
+    }
   }
 
   async repair({ lines, checksums }: NicRepair, netns: FileHandle, signal: AbortSignal): Promise<void> {
@@ -80,6 +104,11 @@ export class PodDevices {
     } catch (error) {
       if (!(error instanceof ProgramError) || !/Cannot find device/.test(error.message)) throw error;
     }
+  }
+
+  /** Ends what was started ahead. */
+  [Symbol.dispose](): void {
+    this.#maker[Symbol.dispose]();
   }
 
   #inPod(
