@@ -5,13 +5,8 @@
 set -eu
 pki=$PKI
 run=${OVS_RUN:-/run/openvswitch}
-# The container beside this one gets it; a pod without is not ready, and says so here.
-tries=0
-until [ -e "$pki/tls.crt" ]; do
-  [ $((tries % 100)) -ne 20 ] || echo "waiting for the certificate: see the container certificate, and nauti-ovn-pki" >&2
-  tries=$((tries + 1))
-  sleep 0.1
-done
+. "${0%/*}/wait-for.sh"
+wait_for_certificate "$pki"
 # At an installation the database starts too. ovn-controller would ask it at longer and longer intervals.
 tries=0
 until ovsdb-client --timeout=2 list-dbs "$SB" \

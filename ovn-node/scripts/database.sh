@@ -8,6 +8,7 @@
 set -eu
 kind=$1
 pki=$PKI
+. "${0%/*}/wait-for.sh"
 data=${OVN_DATA:-/var/lib/ovn} run=${OVN_RUN:-/run/ovn}
 case $kind in
   nb) name=OVN_Northbound schema=ovn-nb clients=ca.crt remote='"pssl:6641:[::]": {}' ;;
@@ -34,13 +35,7 @@ else
   if [ "$(ovsdb-tool needs-conversion "$file" "$schema")" = yes ]; then ovsdb-tool convert "$file" "$schema"; fi
 fi
 
-# The container beside this one gets it.
-tries=0
-until [ -e "$pki/tls.crt" ]; do
-  [ $((tries % 100)) -ne 20 ] || echo "waiting for the certificate: see the container certificate, and nauti-ovn-pki" >&2
-  tries=$((tries + 1))
-  sleep 0.1
-done
+wait_for_certificate "$pki"
 # A path may hold what JSON would have to escape; ours do not.
 printf '{ "remotes": { "punix:%s.sock": {}, %s }, "databases": { "%s": {} } }\n' "$socket" "$remote" "$file" \
   >"$run/ovn$kind.json"

@@ -1,4 +1,4 @@
-# How a database is a member of a cluster. To be read by database.sh, whose variables it uses.
+# How a database is a member of a cluster. To be read by database.sh, whose variables it uses, after wait-for.sh.
 #
 # A member goes by an address of the pod's own loopback device, 127.1.0.<number + 1>, in all pods the same: `nauti ovn-link`
 # carries what is said there to the other pods, by TLS. Port 6643 (nb) and 6644 (sb) are RAFT's; at 16641 and 16642 the
@@ -59,7 +59,8 @@ become_member() {
   elif [ "$number" -ne 0 ]; then
     aside "only the first member may have one that stood alone"
   fi
-  wait_for_link
+  # It listens once it has the certificate. Without it nobody can be asked.
+  wait_for "the container link" test -e "$run/link"
   if zero_is_alone; then aside "it is of a cluster that is no more"; fi
   if [ -f "$file" ] && is_clustered; then return 0; fi
   echo "waiting for the other members"
@@ -73,16 +74,6 @@ become_member() {
   trap - TERM INT
   kill "$waiting"
   wait "$waiting" || true
-}
-
-# The container beside this one listens once it has the certificate. Without it nobody can be asked.
-wait_for_link() {
-  tries=0
-  until [ -e "$run/link" ]; do
-    tries=$((tries + 1))
-    [ $((tries % 100)) -ne 20 ] || echo "waiting for the container link" >&2
-    sleep 0.1
-  done
 }
 
 decide() {

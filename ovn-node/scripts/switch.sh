@@ -5,6 +5,7 @@
 # tunnels, empty for the one with NODE_ADDRESS; SB: address of the southbound database.
 set -eu
 run=${OVS_RUN:-/run/openvswitch}
+. "${0%/*}/wait-for.sh"
 . "${0%/*}/underlay.sh"
 # Nothing waits for ovs-vswitchd: it is not there yet.
 vsctl() { ovs-vsctl --timeout=5 --no-wait --db="unix:$run/db.sock" "$@"; }

@@ -1,4 +1,4 @@
-# Moves the address of the underlay to the bridge br-phy, and back. To be read by other scripts; needs vsctl and $UNDERLAY.
+# Moves the address of the underlay to the bridge br-phy, and back. To be read by other scripts; needs wait-for.sh, vsctl and $UNDERLAY.
 #
 # Only the address is moved: a device with routes of its own loses them, so the underlay must be a NIC for tunnels alone.
 
@@ -18,12 +18,7 @@ device_cidr() {
 
 # br-phy is made by ovs-vswitchd, anew each time it starts.
 move_underlay() {
-  tries=0
-  until [ -e /sys/class/net/br-phy ]; do
-    tries=$((tries + 1))
-    [ "$tries" -ne 150 ] || echo "waiting for ovs-vswitchd to make br-phy" >&2
-    sleep 0.1
-  done
+  wait_for "ovs-vswitchd to make br-phy" test -e /sys/class/net/br-phy
   ip link set dev br-phy mtu "$(cat "/sys/class/net/$UNDERLAY/mtu")"
   ip link set dev br-phy up
   ip link set dev "$UNDERLAY" up

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Whether the southbound database has this node's chassis, with the address of its tunnels.
+# Whether the southbound database has this node's chassis, with the address of its tunnels, and all of it is ready: asked until
+# it is, so that what is asked more seldom afterwards finds it so.
 set -eu
 pki=$PKI
 run=${OVS_RUN:-/run/openvswitch}
@@ -8,3 +9,4 @@ found=$(ovn-sbctl --timeout=5 --no-leader-only --db="$SB" \
   --private-key="$pki/tls.key" --certificate="$pki/tls.crt" --ca-cert="$pki/ca.crt" \
   --bare --columns=ip find Encap "chassis_name=\"$NODE_NAME\"")
 [ "$found" = "$address" ] || { echo "the chassis $NODE_NAME must be registered at $address: $found" >&2; exit 1; }
+exec "${0%/*}/node-ready.sh"
