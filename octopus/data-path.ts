@@ -82,10 +82,15 @@ export class DataPath {
     const { log, metrics, clusterDevice } = this.#options;
     const startedAt = performance.now();
     const changes = diffDevice({ plan, state, ...known, lastEndpoints: this.#lastEndpoints });
-    // Before packets can flow by a new tunnel they are filtered.
-    const isFirewallNew = await this.#firewall.apply(plan.firewall, signal);
-    for (const { args, input } of changes.wg)
-      await runWg(args, { signal, ...(input !== undefined && { input }) });
+    const filter = () => this.#firewall.apply(plan.firewall, signal);
+    const configure = async () => {
+      for (const { args, input } of changes.wg)
+        await runWg(args, { signal, ...(input !== undefined && { input }) });
+    };
+    // Before packets can flow by a new tunnel they are filtered; by a device that is not up none can.
+    const [isFirewallNew] = state.isUp
+      ? [await filter(), await configure()]
+      : await Promise.all([filter(), configure()]);
     const missing =
       state.clusterAddresses && plan.clusterAddresses.filter(one => !state.clusterAddresses?.includes(one));
     const cluster = (missing ?? []).map(

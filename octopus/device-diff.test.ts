@@ -95,8 +95,13 @@ describe('diffDevice', () => {
   const b = plan.peers.find(({ id }) => id === 'b') as PlannedPeer;
 
   it('makes everything of a bare device, the routes last', () => {
-    const { wg, ip } = diff(plan, bare);
-    expect(wg).to.deep.equal(['set wg0 listen-port 31820 private-key /dev/stdin', 'addconf wg0 /dev/stdin']);
+    const { wg, ip, inputs } = diff(plan, bare);
+    expect(wg).to.deep.equal(['addconf wg0 /dev/stdin']);
+    expect(inputs[0]).to.match(
+      new RegExp(
+        `^\\[Interface\\]\nPrivateKey = ${privateKey.replaceAll('+', '\\+')}\nListenPort = 31820\n\n\\[Peer\\]\n`,
+      ),
+    );
     expect(ip.map(line => line.split(' ').slice(0, 2).join(' '))).to.deep.equal([
       'address add',
       'address add',
@@ -104,6 +109,16 @@ describe('diffDevice', () => {
       'route replace',
       'route replace',
     ]);
+  });
+
+  it('gives its key to a device without anybody to talk to, and a device with peers its key before them', () => {
+    const key = 'set wg0 listen-port 31820 private-key /dev/stdin';
+    expect(diff({ ...plan, peers: [] }, bare).wg).to.deep.equal([key]);
+    const keyless = stateOf(plan, { b: { keepalive: 0 } });
+    const { privateKey: _, ...others } = keyless.wireguard;
+    const { wg } = diff(plan, { ...keyless, wireguard: { ...others, listenPort: 0 } });
+    expect(wg[0]).to.equal(key);
+    expect(wg.slice(1)).to.have.length(1);
   });
 
   it('no secret is in an argument', () => {

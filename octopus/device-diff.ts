@@ -58,18 +58,23 @@ function diffWireGuard(
 ) {
   const { wireguard } = state;
   const commands: WgCommand[] = [];
+  /** Sections of a configuration. */
+  const added: string[] = [];
   const { device } = plan;
   const isKeyNew = wireguard.privateKey !== privateKey;
-  if (isKeyNew) {
-    const port = wireguard.listenPort === plan.listenPort ? [] : ['listen-port', String(plan.listenPort)];
+  const isPortNew = wireguard.listenPort !== plan.listenPort;
+  // A device that has nothing gets all in one run.
+  const isEmpty = isKeyNew && wireguard.peers.size === 0 && plan.peers.length > 0;
+  if (isEmpty) added.push(interfaceSection(privateKey, plan.listenPort));
+  else if (isKeyNew) {
+    const port = isPortNew ? ['listen-port', String(plan.listenPort)] : [];
     commands.push({ args: ['set', device, ...port, 'private-key', '/dev/stdin'], input: `${privateKey}\n` });
-  } else if (wireguard.listenPort !== plan.listenPort) {
+  } else if (isPortNew) {
     commands.push({ args: ['set', device, 'listen-port', String(plan.listenPort)] });
   }
   const wanted = new Set(plan.peers.map(({ key }) => key));
   const gone = [...wireguard.peers.values()].filter(({ key }) => !wanted.has(key));
   const replaced = new Set<string>();
-  const added: string[] = [];
   const changed: string[][] = [];
   for (const peer of plan.peers) {
     const current = wireguard.peers.get(peer.key);
@@ -149,6 +154,10 @@ function replacement(
     ],
     ...(presharedKey !== undefined && { input: `${presharedKey}\n` }),
   };
+}
+
+function interfaceSection(privateKey: string, listenPort: number): string {
+  return ['[Interface]', `PrivateKey = ${privateKey}`, `ListenPort = ${listenPort}`, ''].join('\n');
 }
 
 /** As wg(8) has it under CONFIGURATION FILE FORMAT. */

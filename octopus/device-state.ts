@@ -126,28 +126,24 @@ export async function readDevice(
   { device, clusterDevice }: { readonly device: string; readonly clusterDevice: string },
   signal?: AbortSignal,
 ): Promise<DeviceState> {
-  const routes = (family: 4 | 6) =>
-    runProgram('ip', [`-${family}`, '-j', 'route', 'show', 'table', 'main', 'proto', String(routeProtocol)], {
-      signal,
-    });
-  const [dump, links, routes4, routes6] = await Promise.all([
+  const shown = `route show table main proto ${routeProtocol}`;
+  const [dump, ip4, routes6] = await Promise.all([
     runProgram('wg', ['show', device, 'dump'], { signal }),
-    runProgram('ip', ['-j', 'address', 'show'], { signal }),
-    routes(4),
+    runProgram('ip', ['-j', '-batch', '-'], { input: `address show\n${shown}\n`, signal }),
     // A kernel without IPv6 has no such routes.
-    routes(6).catch(() => ''),
+    runProgram('ip', ['-6', '-j', ...shown.split(' ')], { signal }).catch(() => ''),
   ]);
-  const all = parseIpBatch(links).flat() as IpAddress[];
-  const own = all.find(({ ifname }) => ifname === device);
+  const [links = [], routes4 = []] = parseIpBatch(ip4) as [IpAddress[]?, unknown?];
+  const own = links.find(({ ifname }) => ifname === device);
   if (own === undefined) throw new Error(`Cannot read the device as ${device} must exist`);
-  const cluster = all.find(({ ifname }) => ifname === clusterDevice);
+  const cluster = links.find(({ ifname }) => ifname === clusterDevice);
   return {
     wireguard: parseDump(dump),
     mtu: own.mtu ?? 0,
     isUp: own.flags?.includes('UP') ?? false,
     addresses: addressesOf(own),
     ...(cluster && { clusterAddresses: addressesOf(cluster) }),
-    routes: [...routesIn(parseIpBatch(routes4), 4), ...routesIn(parseIpBatch(routes6), 6)],
+    routes: [...routesIn([routes4], 4), ...routesIn(parseIpBatch(routes6), 6)],
   };
 }
 

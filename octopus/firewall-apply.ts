@@ -4,7 +4,7 @@ import { runProgram } from './run-program.ts';
 /** Keeps the rules in the kernel as planned. */
 export class Firewall {
   /** What was planned, and how the kernel listed it then. */
-  #applied: { readonly ruleset: string; readonly listing: string } | undefined;
+  #applied: { readonly ruleset: string; readonly listing: Promise<string | undefined> } | undefined;
 
   /**
    * Replaces the table, in one transaction, where the plan is another one or somebody changed the rules.
@@ -12,11 +12,16 @@ export class Firewall {
    * @returns whether it did.
    */
   async apply({ table, ruleset }: FirewallPlan, signal: AbortSignal): Promise<boolean> {
-    if (this.#applied?.ruleset === ruleset && (await list(table, signal)) === this.#applied.listing)
-      return false;
+    if (this.#applied?.ruleset === ruleset && (await this.#isAsApplied(table, signal))) return false;
     await runProgram('nft', ['-f', '-'], { input: ruleset, signal });
-    this.#applied = { ruleset, listing: (await list(table, signal)) ?? '' };
+    // Nobody has to wait for it: it is compared with the next time.
+    this.#applied = { ruleset, listing: list(table, signal).catch(() => undefined) };
     return true;
+  }
+
+  async #isAsApplied(table: string, signal: AbortSignal): Promise<boolean> {
+    const [before, now] = await Promise.all([this.#applied?.listing, list(table, signal)]);
+    return before !== undefined && before === now;
   }
 
   forget(): void {
