@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -76,6 +76,17 @@ describe('the bundle', function () {
     child.kill('SIGTERM');
     const [code] = await once(child, 'exit');
     expect(code).to.equal(0);
+  });
+
+  it('loads no fetch and no WebSocket, which come with an import of node:http', async () => {
+    const look = join(directory, 'look.js');
+    const loaded = 'process.moduleLoadList.filter(name => /undici|http_server/.test(name)).join()';
+    await writeFile(
+      look,
+      `process.on('exit', () => console.log(${loaded})); await import(${JSON.stringify(program)});`,
+    );
+    const { stdout } = spawnSync(process.execPath, [look, 'nri', '--help'], { encoding: 'utf8' });
+    expect(stdout.trim().split('\n').at(-1)).to.equal('NativeModule _http_server');
   });
 
   it('reads a kubeconfig, which loads client-node late', async () => {

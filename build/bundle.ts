@@ -42,7 +42,7 @@ export async function bundle(output: string = distDirectory): Promise<readonly B
     metafile: true,
     logLevel: 'warning',
     banner: { js: [commonJsGlobals, pathsOfWorkers].join('\n') },
-    plugins: [latePackages],
+    plugins: [latePackages, plainBuiltins],
   });
   // Without it Node would read each file twice to find out that it is a module.
   await writeFile(join(output, 'package.json'), '{ "type": "module" }\n');
@@ -120,5 +120,31 @@ const latePackages: Plugin = {
         ? { path: join(resolveDir, path), sideEffects: false }
         : undefined,
     );
+  },
+};
+
+/**
+ * An `import` of these evaluates all of their properties, also those that Node makes when they are asked for: with node:http
+ * come fetch and WebSocket, 12 MB that nothing here uses. Taken as values, without such properties, they cost what they are.
+ */
+const plainBuiltins: Plugin = {
+  name: 'plain builtins',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?(http|util|process)$/ }, ({ path, kind }) =>
+      kind === 'import-statement'
+        ? { path: path.replace(/^(node:)?/, 'node:'), namespace: 'plain' }
+        : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'plain' }, ({ path }) => {
+      const properties = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(path)));
+      const names = properties.flatMap(([name, { get }]) =>
+        get === undefined && /^[a-zA-Z]\w*$/.test(name) && name !== 'default' ? [name] : [],
+      );
+      return {
+        contents: `const builtin = process.getBuiltinModule('${path}');
+export default builtin;
+export const { ${names.join(', ')} } = builtin;`,
+      };
+    });
   },
 };
