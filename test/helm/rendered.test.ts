@@ -119,8 +119,11 @@ for (const [what, chart, values] of cases) {
           ).to.deep.equal([]);
           expect(new Set(names).size, owner).to.equal(names.length);
           // What the API server would say: of a pod its name, and else its namespace, node or address.
-          const named = (from: unknown) =>
-            JSON.stringify(from).includes('metadata.name"') ? 'nauti-0' : 'nauti-system';
+          const named = (from: unknown) => {
+            const text = JSON.stringify(from);
+            if (text.includes('status.podIPs')) return '10.244.0.7,fd00::7';
+            return text.includes('metadata.name"') ? 'nauti-0' : 'nauti-system';
+          };
           const values = env.map(({ name, value, valueFrom }) => [name, value ?? named(valueFrom)] as const);
           expect(() => readOptions(options, {}, Object.fromEntries(values)), owner).not.to.throw();
         }
@@ -244,6 +247,30 @@ describe('the gateway of both charts', function () {
         resources.includes('endpointslices'),
       );
       expect(rule?.resourceNames).to.deep.equal(slices.map(({ metadata }) => metadata.name));
+    });
+
+    it(`has no container of ${chart} with privileges where the kubelets allow its sysctls, or somebody else sets them`, async () => {
+      const podWith = async (forwarding: string, more = {}) => {
+        const values = { ...required[chart], 'octopus.forwarding': forwarding, ...more };
+        const found = podsOf(await render(chart, { values })).find(
+          ({ owner }) => owner === `Deployment ${name}`,
+        );
+        return {
+          inits: found?.pod.initContainers?.length ?? 0,
+          sysctls: found?.pod.securityContext.sysctls,
+        };
+      };
+      const own = [
+        { name: 'net.ipv4.ip_forward', value: '1' },
+        { name: 'net.ipv6.conf.all.forwarding', value: '1' },
+      ];
+      const nothing = { inits: 0, sysctls: undefined };
+      expect(await podWith('init')).to.deep.equal({ inits: 1, sysctls: undefined });
+      expect(await podWith('sysctls')).to.deep.equal({ inits: 0, sysctls: own });
+      expect(await podWith('none')).to.deep.equal(nothing);
+      if (chart !== 'nauti') return;
+      // The kubelet refuses such sysctls for the network of the node.
+      expect(await podWith('sysctls', { 'octopus.hostNetwork': true })).to.deep.equal(nothing);
     });
 
     it(`may touch nothing of the API of ${chart} but its own lease, keys and identity by name`, async () => {

@@ -47,7 +47,13 @@ spec:
       {{- end }}
       {{- toYaml $metadata | nindent 6 }}
     spec:
-      {{- include "nauti.podSettings" $octopus | nindent 6 }}
+      {{- $settings := include "nauti.podSettings" $octopus | fromYaml }}
+      {{- /* Those of its node where it has the node's network: the kubelet refuses others. */}}
+      {{- if and (eq $values.octopus.forwarding "sysctls") (not $hostNetwork) }}
+      {{- $forward := list (dict "name" "net.ipv4.ip_forward" "value" "1") (dict "name" "net.ipv6.conf.all.forwarding" "value" "1") }}
+      {{- $_ := set $settings.securityContext "sysctls" $forward }}
+      {{- end }}
+      {{- toYaml $settings | nindent 6 }}
       automountServiceAccountToken: true
       terminationGracePeriodSeconds: 5
       {{- if $hostNetwork }}
@@ -64,6 +70,7 @@ spec:
             matchLabels:
               {{- include "nauti.selector" $octopus | nindent 14 }}
       {{- end }}
+      {{- if eq $values.octopus.forwarding "init" }}
       initContainers:
         # In a pod /proc/sys is read-only for all others, and the kubelets of few clusters allow this as the pod's sysctl.
         - name: forwarding
@@ -78,6 +85,7 @@ spec:
           securityContext:
             privileged: true
             readOnlyRootFilesystem: true
+      {{- end }}
       containers:
         - name: octopus
           {{- include "nauti.containerSettings" $octopus | nindent 10 }}
