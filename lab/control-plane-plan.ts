@@ -12,7 +12,7 @@ export interface ControlPlaneSpec {
   /** IPv4 address that the API server listens on. */
   readonly address: string;
   readonly etcdAddress: string;
-  /** IPv4 CIDR. */
+  /** IPv4 CIDR; with an IPv6 one behind a comma for Services of both families. */
   readonly serviceCidr: string;
   /** IPv4 CIDR that the nodes' pod CIDRs are cut from; without it nodes get none. */
   readonly podCidr?: string;
@@ -53,7 +53,12 @@ export function controlPlaneSubjects(spec: ControlPlaneSpec): Readonly<Record<st
           'kubernetes.default.svc',
           'kubernetes.default.svc.cluster.local',
         ],
-        ...['localhost', '127.0.0.1', spec.address, firstServiceAddress(spec.serviceCidr)],
+        ...[
+          'localhost',
+          '127.0.0.1',
+          spec.address,
+          firstServiceAddress(spec.serviceCidr.split(',')[0] ?? ''),
+        ],
       ],
     },
     'kube-apiserver-kubelet-client': {

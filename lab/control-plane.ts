@@ -33,6 +33,8 @@ export interface ControlPlaneOptions {
    * and EndpointSlices are made. Without it pods need no ServiceAccount to be created.
    */
   readonly controllerManager?: boolean;
+  /** Of its Services, IPv4 first: `10.96.0.0/16` where not given, with a second CIDR behind a comma for both families. */
+  readonly serviceCidr?: string;
 }
 
 export interface ControlPlane {
@@ -59,13 +61,13 @@ const readyLimit = 120_000;
  * Its processes end with the process that called this, also where that is killed.
  */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { directory, signal, controllerManager = false } = options;
+  const { directory, signal, controllerManager = false, serviceCidr = '10.96.0.0/16' } = options;
   const tools = await ensureTools({ sets: ['etcd', 'kubernetes'], ...(signal && { signal }) });
   await mkdir(directory, { recursive: true });
   const { address, reservation } = await reserveLoopbackAddress();
   const spec: ControlPlaneSpec = {
     ...{ cluster: 'test', directory, tools, address, etcdAddress: address },
-    ...{ serviceCidr: '10.96.0.0/16', controllerManager, scheduler: false },
+    ...{ serviceCidr, controllerManager, scheduler: false },
   };
   const children = new Map<string, Child>();
   const start = (program: Program) => children.set(program.name, new Child(program, directory));
