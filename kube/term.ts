@@ -29,7 +29,9 @@ export class Term {
     if (this.signal.aborted) return;
     this.#endsAt = at + this.#renewDeadlineMs;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.end(overdue), this.#endsAt - performance.now());
+    // A request that took longer than the deadline came too late: the term is over.
+    const left = Math.max(0, this.#endsAt - performance.now());
+    this.#timer = setTimeout(() => this.end(overdue), left);
   }
 
   /** Ends the term where its time is over. */

@@ -135,7 +135,7 @@ export class NodeDeviceKeeper {
       case 'repair':
         await network.repair(step.repair, signal);
         this.#noteRepair('device');
-        return { requeueAfter: 0 };
+        return { requeueAfter: newDeviceMs };
       case 'done': {
         const { addresses, mac } = plan.nic;
         if (!this.#isReady) log.info({ device: nodeDevice, addresses, mac }, 'node has its device');

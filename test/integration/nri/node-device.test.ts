@@ -194,6 +194,7 @@ describe("the node's own device, on a real Open vSwitch", function () {
   for (const [what, loss] of losses) {
     it(`comes back when somebody takes away ${what}`, async () => {
       const [before, listed, count] = [await observe(), await rules(), await repairs()];
+      const told = world.log.length;
       await world.node.run('sh', '-euc', loss);
       await until(async () => (await repairs()) > count && (await ready()) === 1, {
         what: 'a repair',
@@ -202,6 +203,9 @@ describe("the node's own device, on a real Open vSwitch", function () {
       });
       expect(own(await observe())).to.deep.equal(own(before));
       expect(await rules()).to.equal(listed);
+      expect(world.log.slice(told).filter(line => JSON.stringify(line).includes('TypeError'))).to.deep.equal(
+        [],
+      );
       await answers('10.113.0.9', 'plain', '10.114.0.5', 80);
     });
   }
