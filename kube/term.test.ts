@@ -2,6 +2,19 @@ import { expect } from 'chai';
 import { ensureTerm, Term, TermEnded } from './term.ts';
 
 describe('a term', () => {
+  it('whose renewal came too late ends without a warning of a timer that lies in the past', async () => {
+    // Node warns once in a process: this is the first term that is too late.
+    const warnings: Error[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on('warning', note);
+    const term = new Term(performance.now(), 50);
+    term.renewed(performance.now() - 100);
+    await new Promise(resolve => term.signal.addEventListener('abort', resolve));
+    await new Promise(resolve => setImmediate(resolve));
+    process.off('warning', note);
+    expect(warnings).to.deep.equal([]);
+  });
+
   it('is over where the answer that began it came after its deadline', () => {
     const term = new Term(performance.now() - 100, 50);
     expect(() => ensureTerm(term.signal)).to.throw(TermEnded, 'could not be renewed in time');
@@ -23,17 +36,5 @@ describe('a term', () => {
     term.end('another holds the lease');
     term.renewed(performance.now());
     expect(() => ensureTerm(term.signal)).to.throw(TermEnded, 'another holds the lease');
-  });
-
-  it('whose renewal came too late ends without a warning of a timer that lies in the past', async () => {
-    const warnings: Error[] = [];
-    const note = (warning: Error) => warnings.push(warning);
-    process.on('warning', note);
-    const term = new Term(performance.now(), 50);
-    term.renewed(performance.now() - 100);
-    await new Promise(resolve => term.signal.addEventListener('abort', resolve));
-    await new Promise(resolve => setImmediate(resolve));
-    process.off('warning', note);
-    expect(warnings).to.deep.equal([]);
   });
 });
