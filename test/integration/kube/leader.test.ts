@@ -23,6 +23,7 @@ interface CandidateOptions {
   readonly end?: AbortController;
   readonly leaseDurationMs?: number;
   readonly renewDeadlineMs?: number;
+  readonly renewMs?: number;
 }
 
 describe('leader election on a real API server', () => {
@@ -208,10 +209,31 @@ describe('leader election on a real API server', () => {
     expect((await spec()).holderIdentity ?? '').to.equal('');
   });
 
+  it('renews at the pace that is asked for, however often it tries what fails', async () => {
+    const renewMs = 300;
+    const { proxy } = await candidate('a', { renewMs });
+    await eventually('a leading', () => leader() === 'a');
+    const from = performance.now();
+    let renewals = 0;
+    proxy.decide = ({ method }) => {
+      if (method === 'PUT') renewals++;
+      return undefined;
+    };
+    await eventually('renewals', () => renewals >= 4);
+    // The first comes in any moment of a pause, which is 0.9 to 1.2 times as long.
+    expect(performance.now() - from).to.be.at.least(3 * 0.9 * renewMs);
+  });
+
   it('refuses times that contradict each other', async () => {
     const client = new KubeClient((await plane().proxy()).access);
     const base = { client, namespace, name: 'seat', identity: 'a', log, signal: stop.signal };
-    for (const wrong of [{ renewDeadlineMs: 15_000 }, { retryMs: 0 }, { retryMs: 10_000 }]) {
+    for (const wrong of [
+      { renewDeadlineMs: 15_000 },
+      { retryMs: 0 },
+      { retryMs: 10_000 },
+      { renewMs: 0 },
+      { renewMs: 10_000 },
+    ]) {
       const error = await leadWhileHolding({ ...base, ...wrong }, async () => undefined).catch(
         (e: unknown) => e,
       );
