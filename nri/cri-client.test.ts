@@ -22,6 +22,10 @@ describe("the network namespace in a sandbox's verbose status", () => {
     );
   });
 
+  it('is none where the sandbox was never started', () => {
+    expect(netnsInInfo('{"status":"deleted","netNamespaceClosed":false}')).to.equal(undefined);
+  });
+
   it('is refused where the status is not like that', () => {
     for (const text of ['', 'null', '{}', '[]', status({ runtimeSpec: { linux: {} } })])
       expect(() => netnsInInfo(text), text).to.throw('Cannot read the status of a sandbox');

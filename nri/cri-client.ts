@@ -173,13 +173,19 @@ function unframe(bytes: Buffer): Buffer {
  * also whether the namespace is gone.
  */
 export function netnsInInfo(text: string): string | undefined {
-  let info: { netNamespaceClosed?: unknown; runtimeSpec?: { linux?: { namespaces?: unknown } } };
+  let info: {
+    status?: unknown;
+    netNamespaceClosed?: unknown;
+    runtimeSpec?: { linux?: { namespaces?: unknown } };
+  };
   try {
     info = JSON.parse(text);
   } catch (error) {
     throw new CriError('Cannot read the status of a sandbox as its info must be JSON', { cause: error });
   }
   if (info?.netNamespaceClosed === true) return undefined;
+  // It was never started.
+  if (info?.status === 'deleted' && info.runtimeSpec === undefined) return undefined;
   const namespaces = info?.runtimeSpec?.linux?.namespaces;
   if (!Array.isArray(namespaces)) {
     throw new CriError('Cannot read the status of a sandbox as its info must have the namespaces');

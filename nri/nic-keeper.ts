@@ -210,15 +210,13 @@ export class NicKeeper {
 
   async #attach(seat: Seat, signal: AbortSignal): Promise<undefined | Requeue> {
     const { sandbox } = seat;
-    if (seat.state.kind === 'refused') return undefined;
-    if (sandbox.netns === undefined) {
-      await this.#findNetns(seat, signal);
-      return undefined;
-    }
+    const isRefused = seat.state.kind === 'refused';
+    if (!isRefused && sandbox.netns === undefined && (await this.#findNetns(seat, signal))) return undefined;
     const reading = this.#readAllocation(sandbox);
-    if (reading.kind === 'refused') return this.#refuse(seat, 'annotation', reading.reason);
+    if (reading.kind === 'refused' && sandbox.netns !== undefined && !isRefused)
+      return this.#refuse(seat, 'annotation', reading.reason);
     const outcome =
-      reading.kind === 'none'
+      isRefused || reading.kind !== 'allocated' || sandbox.netns === undefined
         ? await this.#worker.checkLeftOver(seat, sandbox.netns, signal)
         : await this.#worker.attach(seat, sandbox.netns, reading.allocation, signal);
     if (outcome === undefined) return undefined;
@@ -239,18 +237,22 @@ export class NicKeeper {
    * A pod that has a network of its own, by the API, and none by the runtime: torn down, or containerd was killed after it had
    * started the sandbox and before it had written down how. It keeps such a sandbox, calls nobody, and lists it by NRI
    * without its namespace for ever; by CRI it tells.
+   *
+   * @returns whether it was found: the sandbox has another seat then.
    */
-  async #findNetns(seat: Seat, signal: AbortSignal): Promise<void> {
+  async #findNetns(seat: Seat, signal: AbortSignal): Promise<boolean> {
     const { sandbox } = seat;
     const key = podKey(sandbox);
     const pod = this.#options.pods.get(key);
-    if (pod === undefined || pod.isFinished || !isPodOf(pod, sandbox)) return;
+    if (pod === undefined || pod.isFinished || !isPodOf(pod, sandbox)) return false;
     const netns = await this.#options.runtime().netnsOf(sandbox.id, signal);
-    if (netns === undefined || this.#seats.get(sandbox.id) !== seat || seat.state.kind === 'leaving') return;
+    if (netns === undefined) return false;
+    if (this.#seats.get(sandbox.id) !== seat || seat.state.kind === 'leaving') return true;
     this.#log.info({ pod: key, sandbox: sandbox.id, netns }, 'runtime lists a pod without its network');
     this.#seats.add({ ...sandbox, netns }, { kind: 'unseen' });
     this.#settleRivals(key);
     this.#controller.enqueue(sandbox.id);
+    return true;
   }
 
   #refuse(seat: Seat, reason: 'annotation' | 'netns', why: string): undefined {

@@ -138,14 +138,25 @@ export class NicWorker {
     return true;
   }
 
-  /** Looks after a NIC whose pod has no address any more, as the API sees it: it stays until the pod's network is gone. */
-  async checkLeftOver(seat: Seat, path: string, signal: AbortSignal): Promise<Outcome | undefined> {
+  /**
+   * Looks after a NIC whose pod has no address any more, as the API sees it, or no network, as the runtime does: it stays
+   * until the pod's network is gone.
+   *
+   * @param netns undefined where the runtime tells of none; the port says which it was.
+   */
+  async checkLeftOver(
+    seat: Seat,
+    netns: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Outcome | undefined> {
     const { nodeSwitch, devices } = this.#options;
-    if (!nodeSwitch.isFollowing) return undefined;
-    if (!nodeSwitch.portsOf(seat.sandbox.id).some(({ isDead }) => isDead)) return undefined;
+    if (!nodeSwitch.isFollowing) return { kind: 'again', afterMs: whileAwayMs };
+    const dead = nodeSwitch.portsOf(seat.sandbox.id).find(({ isDead }) => isDead);
+    const path = netns ?? dead?.externalIds.get('pod_netns');
+    if (dead === undefined || path === undefined) return undefined;
     try {
-      const netns = await devices.open(path);
-      await netns.close();
+      const opened = await devices.open(path);
+      await opened.close();
       return undefined;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
