@@ -33,6 +33,31 @@ describe('nri on a real containerd and Open vSwitch', function () {
     });
   }
 
+  /** On a slow machine a pod may start before its NIC is there. */
+  const hasBoth = (pod: RunningPod) =>
+    until(async () => (await addresses(pod))?.length === 2, {
+      what: `${pod.name} having its addresses`,
+      timeout: 60_000,
+      interval: 20,
+      detail: async () => JSON.stringify(world.log.slice(-5)),
+    });
+
+  /** The port is the last of a NIC. */
+  const hasPorts = (pods: readonly RunningPod[]) =>
+    until(
+      async () => {
+        const found = [...(await world.ports()).values()].map(({ sandbox }) => sandbox);
+        return (
+          found.sort().join() ===
+          pods
+            .map(({ sandbox }) => sandbox)
+            .sort()
+            .join()
+        );
+      },
+      { what: `ports of ${pods.map(({ name }) => name)} alone`, timeout: 60_000, interval: 20 },
+    );
+
   it('gives a pod its NIC before its containers start', async () => {
     const pod = await world.createPod('web', allocation(5));
     const running = await world.runSandbox(pod);
@@ -63,6 +88,7 @@ describe('nri on a real containerd and Open vSwitch', function () {
       [6, 7].map(async n => world.runSandbox(await world.createPod(`peer-${n}`, allocation(n)))),
     );
     if (a === undefined || b === undefined) throw new Error('no pods');
+    await Promise.all([a, b].map(hasBoth));
     await world.run(a, 'ping', '-c', '1', '-w', '5', '-I', 'eth-ovn', '10.113.0.7');
     await world.run(a, 'ping', '-c', '1', '-w', '5', '-I', 'eth-ovn', 'fd00:10:113::7');
     // The largest packet that needs no fragments.
@@ -71,6 +97,7 @@ describe('nri on a real containerd and Open vSwitch', function () {
 
   it('says on the network which MAC an address has: gratuitous ARP and unsolicited advertisement', async () => {
     const listener = await world.runSandbox(await world.createPod('listener', allocation(8)));
+    await hasBoth(listener);
     await world.run(
       listener,
       'sh',
@@ -111,7 +138,11 @@ describe('nri on a real containerd and Open vSwitch', function () {
     const { links, routes } = await world.inPod(running);
     expect(links.find(({ name }) => name === 'eth-ovn')?.mac).to.equal('0a:58:0a:71:00:0c');
     expect(routes.filter(({ device }) => device === 'eth-ovn')).to.have.length(2);
-    expect([...(await world.ports()).values()][0]?.ip).to.equal('10.113.0.12,fd00:10:113::c');
+    await until(async () => [...(await world.ports()).values()][0]?.ip === '10.113.0.12,fd00:10:113::c', {
+      what: 'the new addresses at the port',
+      timeout: 60_000,
+      interval: 20,
+    });
   });
 
   it('leaves pods on the host network alone', async () => {
@@ -136,13 +167,14 @@ describe('nri on a real containerd and Open vSwitch', function () {
       const name = `hostile-${index}`;
       const running = await world.runSandbox(await world.createPod(name, allocation(13, more)));
       expect(await addresses(running)).to.equal(undefined);
-      const line = world.log.find(
-        ({ msg, pod }) => msg === 'pod is refused a NIC' && pod === `default/${name}`,
+      const line = await until(
+        () => world.log.find(({ msg, pod }) => msg === 'pod is refused a NIC' && pod === `default/${name}`),
+        { what: `the refusal of ${name}`, timeout: 60_000, interval: 20 },
       );
-      expect(line?.reason).to.match(/^Cannot use nauti\.io\//);
+      expect(line.reason).to.match(/^Cannot use nauti\.io\//);
     }
     const running = await world.runSandbox(await world.createPod('honest', allocation(14)));
-    expect(await addresses(running)).to.have.length(2);
+    await hasBoth(running);
     // What is put right is attached.
     const [pod] = (await world.sandboxes()).filter(({ name }) => name === 'hostile-0');
     if (pod === undefined) throw new Error('no sandbox');
@@ -152,12 +184,12 @@ describe('nri on a real containerd and Open vSwitch', function () {
 
   it('a pod made again under its name takes the port from the one before, whose end takes nothing', async () => {
     const first = await world.runSandbox(await world.createPod('db-0', allocation(16)));
-
+    await hasPorts([first]);
     await world.deletePod('db-0');
     const second = await world.runSandbox(await world.createPod('db-0', allocation(16)));
-    expect(await addresses(second)).to.have.length(2);
+    await hasBoth(second);
+    await hasPorts([second]);
     const ports = await world.ports();
-    expect([...ports.values()].map(({ sandbox }) => sandbox)).to.deep.equal([second.sandbox]);
     await world.stopSandbox(first);
     await world.removeSandbox(first);
     expect(await world.ports()).to.deep.equal(ports);
@@ -167,12 +199,14 @@ describe('nri on a real containerd and Open vSwitch', function () {
   it('stopping and removing do no harm, in any order and number', async () => {
     const running = await world.runSandbox(await world.createPod('brief', allocation(17)));
     const other = await world.runSandbox(await world.createPod('stays', allocation(18)));
+    await hasPorts([running, other]);
     await world.stopSandbox(running);
     await world.stopSandbox(running);
     await world.removeSandbox(running);
     await world.removeSandbox(running);
     await world.stopSandbox(running).catch(() => {});
-    expect(await world.devices()).to.have.length(1);
+    await hasPorts([other]);
+    await until(async () => (await world.devices()).length === 1, { what: 'one device', timeout: 60_000 });
     expect(await addresses(other)).to.have.length(2);
   });
 });

@@ -10,7 +10,7 @@ type DB = OVNNorthboundDatabase;
 const count = Number(process.env.NAUTI_RESTART_PODS ?? 2_000);
 
 describe('an ovn-controller that starts', function () {
-  this.timeout(60_000 + count * 20);
+  this.timeout(180_000 + count * 50);
   let world: World;
   let namespace: string;
 
