@@ -106,6 +106,7 @@ describe('diffDevice', () => {
       'address add',
       'address add',
       'link set',
+      'link set',
       'route replace',
       'route replace',
     ]);
@@ -226,7 +227,11 @@ describe('diffDevice', () => {
     const state = stateOf(plan);
     const cases: readonly (readonly [what: string, state: DeviceState, lines: readonly string[]])[] = [
       ['another MTU', { ...state, mtu: 1_300 }, ['link set dev wg0 mtu 1420']],
-      ['a device that is down', { ...state, isUp: false }, ['link set dev wg0 up']],
+      [
+        'a device that is down',
+        { ...state, isUp: false },
+        ['link set dev wg0 addrgenmode none', 'link set dev wg0 up'],
+      ],
       [
         'an address too many',
         { ...state, addresses: [...state.addresses, '10.9.9.9/32'] },

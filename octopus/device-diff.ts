@@ -189,7 +189,8 @@ function diffLink(plan: DevicePlan, state: DeviceState): string[] {
   for (const address of missing(state.addresses, plan.addresses))
     lines.push(`address del ${address} dev ${device}`);
   for (const address of missing(plan.addresses, state.addresses)) lines.push(addAddress(address, device));
-  if (!state.isUp) lines.push(`link set dev ${device} up`);
+  // The kernel would give it a link-local address of its own besides.
+  if (!state.isUp) lines.push(`link set dev ${device} addrgenmode none`, `link set dev ${device} up`);
   return lines;
 }
 
