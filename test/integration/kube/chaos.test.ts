@@ -186,12 +186,12 @@ describe('cache and controller under random faults', () => {
         return undefined;
       }
       const pieces = random.pick([7, 100, 3_000]);
-      const action = ++watches % 10 === 0 ? 'stall' : random.pick(['reset', 'end'] as const);
+      const action = ++watches % 20 === 0 ? 'stall' : random.pick(['reset', 'end'] as const);
       return { pieces, after: { bytes: 1 + random.below(10_000), action } };
     };
     const client = await plane().client(proxy);
     const backoff = { minMs: 2, maxMs: 10 };
-    const options = { client, resource: configMaps, namespace, log, backoff, stallMs: 400 };
+    const options = { client, resource: configMaps, namespace, log, backoff, stallMs: 800 };
     const cache = new ObjectCache({ ...options, project: object => object.metadata.name ?? '' });
     const told: string[] = [];
     cache.subscribe(({ key, after }) => told.push(after ?? `the end of ${key}`));
