@@ -64,7 +64,7 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
             name: settings.lease,
             identity: settings.identityText,
             leaseDurationMs: settings.leaseDuration,
-            renewDeadlineMs: settings.leaseDuration * 0.75,
+            renewDeadlineMs: settings.leaseDuration * 0.9,
             // Who stands by looks more often than who leads writes: what it saw late it waits for longer.
             retryMs: settings.leaseDuration * 0.17,
             renewMs: settings.leaseDuration * 0.25,
