@@ -4,10 +4,12 @@
  * Fails where anything is left: a device, a namespace, a port of the switch, a logical port, an address.
  */
 import { runInNode } from '../../lab/lab.ts';
+import { crowd } from '../e2e/crowd.ts';
 import { eventually } from '../e2e/eventually.ts';
 import { apply, kubectl, startKubectl, tryKubectl } from '../e2e/kubectl.ts';
 import { allocationOf, type Holdings, holdings, more, nicDevices } from '../e2e/nic-network.ts';
 import { longestGap, losses } from '../e2e/ping-losses.ts';
+import { startToolbox } from '../e2e/toolbox.ts';
 
 const rounds = Number(process.argv[2] ?? 20);
 const pods = Number(process.argv[3] ?? 100);
@@ -16,25 +18,6 @@ const namespace = 'bench-churn';
 const nodes = ['cluster1-node1', 'cluster1-node2'] as const;
 const place = ['-n', namespace];
 const write = (line: string) => void process.stdout.write(`${line}\n`);
-
-const toolbox = `{ name: toolbox, image: "nauti-lab/toolbox:1", imagePullPolicy: IfNotPresent, command: [sleep, infinity] }`;
-const still = (name: string, node: string) => `
-apiVersion: v1
-kind: Pod
-metadata: { name: ${name}, namespace: ${namespace} }
-spec: { nodeName: ${node}, terminationGracePeriodSeconds: 0, containers: [${toolbox}] }
----`;
-const crowd = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: { name: crowd, namespace: ${namespace} }
-spec:
-  replicas: 0
-  selector: { matchLabels: { app: crowd } }
-  template:
-    metadata: { labels: { app: crowd } }
-    spec: { terminationGracePeriodSeconds: 0, containers: [${toolbox}] }
-`;
 
 const scale = (replicas: number) =>
   kubectl(cluster, ['scale', ...place, 'deployment/crowd', `--replicas=${replicas}`]);
@@ -53,8 +36,11 @@ const gone = (before: Holdings) =>
 
 await kubectl(cluster, ['create', 'namespace', namespace]);
 try {
-  await apply(cluster, still('a', nodes[0]) + still('b', nodes[1]) + crowd);
-  await kubectl(cluster, ['wait', ...place, 'pod/a', 'pod/b', '--for=condition=Ready', '--timeout=100s']);
+  await apply(cluster, crowd(namespace));
+  await Promise.all([
+    startToolbox(cluster, namespace, 'a', nodes[0]),
+    startToolbox(cluster, namespace, 'b', nodes[1]),
+  ]);
   const { addresses } = await allocationOf(cluster, namespace, 'b');
   await eventually(
     'a reaching b',

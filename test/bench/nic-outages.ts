@@ -5,9 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runInNode } from '../../lab/lab.ts';
 import { eventually } from '../e2e/eventually.ts';
-import { apply, kubectl, startKubectl, tryKubectl } from '../e2e/kubectl.ts';
+import { kubectl, startKubectl, tryKubectl } from '../e2e/kubectl.ts';
 import { allocationOf } from '../e2e/nic-network.ts';
 import { longestGap, losses } from '../e2e/ping-losses.ts';
+import { startToolbox } from '../e2e/toolbox.ts';
 
 const cluster = 'cluster1';
 const namespace = 'bench-outages';
@@ -17,17 +18,6 @@ const system = ['-n', 'nauti-system'];
 /** How long is looked on after what was done has been done, in milliseconds. */
 const after = 6_000;
 const write = (line: string) => void process.stdout.write(`${line}\n`);
-
-const pod = (name: string, node: string) => `
-apiVersion: v1
-kind: Pod
-metadata: { name: ${name}, namespace: ${namespace} }
-spec:
-  nodeName: ${node}
-  terminationGracePeriodSeconds: 0
-  containers:
-    - { name: toolbox, image: "nauti-lab/toolbox:1", imagePullPolicy: IfNotPresent, command: [sleep, infinity] }
----`;
 
 /** Ends a program on the second node as a crash would. */
 const crash = (pattern: string) =>
@@ -51,8 +41,10 @@ const cases: readonly (readonly [what: string, act: () => Promise<unknown>])[] =
 
 await kubectl(cluster, ['create', 'namespace', namespace]);
 try {
-  await apply(cluster, pod('a', nodes[0]) + pod('b', nodes[1]));
-  await kubectl(cluster, ['wait', ...place, 'pod/a', 'pod/b', '--for=condition=Ready', '--timeout=100s']);
+  await Promise.all([
+    startToolbox(cluster, namespace, 'a', nodes[0]),
+    startToolbox(cluster, namespace, 'b', nodes[1]),
+  ]);
   const { addresses } = await allocationOf(cluster, namespace, 'b');
   const [v4 = ''] = addresses;
   const inPod = (name: string, ...command: string[]) =>

@@ -1,70 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Cluster as DemoCluster } from '../../demo/cluster.ts';
-import { joinCluster } from '../../demo/install.ts';
-import { Journal } from '../../demo/journal.ts';
-import { serverUrl } from '../../lab/control-plane-plan.ts';
 import { runInNode } from '../../lab/node.ts';
 import { runningTopology } from '../../lab/registry.ts';
-import { checkout } from '../../lab/tools.ts';
-import { clusterNamed, nodeNamed } from '../../lab/topology.ts';
+import { nodeNamed } from '../../lab/topology.ts';
 import { type Cluster, kubectl } from './kubectl.ts';
-
-const release = ['-n', 'nauti-system'];
-/** The lab's kernel has no module openvswitch; eth1 is there for the tunnels. Both families, which its hub does not give. */
-const values = {
-  secondaryNetwork: { enabled: true },
-  ovn: { datapath: 'netdev', underlay: 'eth1' },
-  tunnel: { cidr: '10.113.0.0/16,fd00:10:113::/64', globalcidr: '10.112.0.0/12,fd00:10:110::/44' },
-};
-
-/**
- * Switches the secondary network on in a cluster, unless it is, and waits until each node's agent is ready.
- *
- * @returns what makes the cluster a member without it again, where it was.
- */
-export async function ensureSecondaryNetwork(name: 'cluster1' | 'cluster2'): Promise<() => Promise<void>> {
-  const directory = await mkdtemp(join(tmpdir(), 'nauti-nic-'));
-  const journal = new Journal(join(directory, 'log'));
-  const { signal } = new AbortController();
-  const cluster = new DemoCluster(name, journal, signal);
-  const end = async () => {
-    await journal.close();
-    await rm(directory, { recursive: true, force: true });
-  };
-  const { code } = await cluster.tryKubectl(['get', 'daemonset', 'nauti-nri', ...release]);
-  if (code === 0) {
-    await rolledOut(name);
-    return end;
-  }
-  const given = JSON.parse(
-    await cluster.helm(['get', 'values', 'nauti-agent', ...release, '-o', 'json']),
-  ) as {
-    readonly image: { readonly repository: string; readonly tag: string };
-    readonly podAnnotations: Readonly<Record<string, string>>;
-  };
-  await cluster.helm(
-    [
-      ...['upgrade', 'nauti-agent', join(checkout, 'helm', 'nauti-agent'), ...release],
-      ...['--reset-then-reuse-values', '--values', '-'],
-    ],
-    JSON.stringify(values),
-  );
-  await cluster.rolledOut('nauti-system', ['nauti-ovn-pki', 'nauti-ovn-controller']);
-  for (const part of ['statefulset/nauti-ovn-central', 'daemonset/nauti-ovs'])
-    await cluster.kubectl(['rollout', 'status', part, ...release, '--timeout=90s']);
-  await rolledOut(name);
-  return async () => {
-    // What is on the nodes goes only with the whole chart.
-    await cluster.helm(['uninstall', 'nauti-agent', ...release]);
-    const hub = new DemoCluster('hub', journal, signal);
-    const url = serverUrl(clusterNamed(await runningTopology(), 'hub'));
-    const image = { ...given.image, id: given.podAnnotations['nauti.io/image'] ?? '', archive: '' };
-    await joinCluster(cluster, { hub, url, image });
-    await end();
-  };
-}
 
 /** Waits until all agents are there, and ready. */
 export async function rolledOut(cluster: Cluster): Promise<void> {

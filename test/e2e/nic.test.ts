@@ -1,14 +1,8 @@
 import { expect } from 'chai';
+import { crowd } from './crowd.ts';
 import { eventually } from './eventually.ts';
 import { apply, kubectl, startKubectl, tryKubectl } from './kubectl.ts';
-import {
-  allocationOf,
-  ensureSecondaryNetwork,
-  holdings,
-  more,
-  nicDevices,
-  rolledOut,
-} from './nic-network.ts';
+import { allocationOf, holdings, more, nicDevices, rolledOut } from './nic-network.ts';
 import { longestGap, losses } from './ping-losses.ts';
 
 const cluster = 'cluster1';
@@ -18,11 +12,10 @@ const nodes = ['cluster1-node1', 'cluster1-node2'] as const;
 describe('the second NIC of pods', function () {
   this.timeout(240_000);
   let near: Awaited<ReturnType<typeof allocationOf>>;
-  let restore = async () => {};
   let far: Awaited<ReturnType<typeof allocationOf>>;
 
   before(async () => {
-    restore = await ensureSecondaryNetwork(cluster);
+    await rolledOut(cluster);
     await kubectl(cluster, ['create', 'namespace', namespace]);
     const pods = [pod('a', nodes[0], ['NET_ADMIN']), pod('b', nodes[1], ['NET_RAW'])].join('---\n');
     await apply(cluster, pods);
@@ -48,7 +41,6 @@ describe('the second NIC of pods', function () {
   });
   after(async () => {
     await kubectl(cluster, ['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=120s']);
-    await restore();
   });
 
   const inPod = (name: string, ...command: string[]) =>
@@ -209,7 +201,7 @@ describe('the second NIC of pods', function () {
   it('leaves nothing behind when pods come and go', async () => {
     const before = await holdings(cluster, nodes);
     const already = (await Promise.all(nodes.map(nicDevices))).flat().length;
-    await apply(cluster, crowd);
+    await apply(cluster, crowd(namespace));
     for (let round = 0; round < 2; round++) {
       await kubectl(cluster, ['scale', '-n', namespace, 'deployment/crowd', '--replicas=5']);
       await kubectl(cluster, ['rollout', 'status', '-n', namespace, 'deployment/crowd', '--timeout=120s']);
@@ -246,18 +238,3 @@ spec:
       securityContext: { capabilities: { add: [${capabilities.join(', ')}] } }
 `;
 }
-
-const crowd = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: { name: crowd, namespace: ${namespace} }
-spec:
-  replicas: 0
-  selector: { matchLabels: { app: crowd } }
-  template:
-    metadata: { labels: { app: crowd } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-        - { name: toolbox, image: "nauti-lab/toolbox:1", imagePullPolicy: IfNotPresent, command: [sleep, infinity] }
-`;

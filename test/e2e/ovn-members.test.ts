@@ -4,8 +4,9 @@ import { run } from '../../lab/command.ts';
 import { kubeconfigPath } from '../../lab/paths.ts';
 import { checkout, toolPath } from '../../lab/tools.ts';
 import { eventually } from './eventually.ts';
-import { apply, kubectl, tryKubectl } from './kubectl.ts';
-import { ensureSecondaryNetwork } from './nic-network.ts';
+import { kubectl, tryKubectl } from './kubectl.ts';
+import { rolledOut as agentsRolledOut } from './nic-network.ts';
+import { run as runInPod, startToolbox } from './toolbox.ts';
 
 const cluster = 'cluster1';
 const namespace = 'e2e-members';
@@ -24,17 +25,15 @@ interface Membership {
 /** OVN's databases by RAFT: three on two nodes, of which the leader is killed and another one emptied. */
 describe('OVN’s databases as a cluster of three', function () {
   this.timeout(240_000);
-  let restore = async () => {};
 
   before(async () => {
-    restore = await ensureSecondaryNetwork(cluster);
+    await agentsRolledOut(cluster);
     await kubectl(cluster, ['create', 'namespace', namespace]);
     await givesNic('first');
   });
   after(async () => {
     await kubectl(cluster, ['delete', 'namespace', namespace, '--ignore-not-found', '--wait=false']);
     await replicas(1);
-    await restore();
   });
 
   const inMember = (number: number, kind: Kind, ...command: string[]) =>
@@ -85,21 +84,11 @@ describe('OVN’s databases as a cluster of three', function () {
 
   /** A new pod gets its address and its NIC: all of OVN and of ours works. */
   async function givesNic(name: string): Promise<void> {
-    await apply(
-      cluster,
-      `
-apiVersion: v1
-kind: Pod
-metadata: { name: ${name}, namespace: ${namespace} }
-spec:
-  terminationGracePeriodSeconds: 0
-  containers: [{ name: toolbox, image: "nauti-lab/toolbox:1", imagePullPolicy: IfNotPresent, command: [sleep, infinity] }]
-`,
-    );
+    const pod = await startToolbox(cluster, namespace, name);
     await eventually(
       `${name} having eth-ovn with an address`,
       60_000,
-      () => tryKubectl(cluster, ['exec', '-n', namespace, name, '--', 'ip', 'address', 'show', 'eth-ovn']),
+      () => runInPod(pod, 'ip', 'address', 'show', 'eth-ovn'),
       ({ stdout }) => stdout.includes(' inet 10.'),
     );
   }
