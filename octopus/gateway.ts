@@ -95,9 +95,13 @@ export class Gateway {
     const { device, probePort } = settings;
     this.#probing = new Probing({ device, self, port: probePort, receive }, log);
     const [peers, links, dataPath, probing] = [this.#peers, this.#links, this.#dataPath, this.#probing];
-    const onWork = (inMs: number) => this.#controller.enqueueAfter('tunnel', inMs);
-    this.#tunnel = new Tunnel({ settings, peers, links, dataPath, probing, node, onWork, log });
-    const tunnel = this.#tunnel;
+    const tunnel = new Tunnel({
+      ...{ settings, peers, links, dataPath, probing, node, log },
+      onWork: inMs => this.#controller.enqueueAfter('tunnel', inMs),
+      onMoved: () => this.#enqueue('words'),
+      onReady: () => this.#enqueue('words', 'status'),
+    });
+    this.#tunnel = tunnel;
     this.#words = new OwnWords({ settings, local, hub, shareNamespace, peers, tunnel, links, dataPath, log });
     this.#hubWords = settings.isHub
       ? new HubWords({ client: hub, namespace: shareNamespace, self })
@@ -235,9 +239,8 @@ export class Gateway {
   async #work(key: string, signal: AbortSignal): Promise<Requeue | undefined> {
     const keys = this.#keys;
     if (keys === undefined) return undefined;
-    if (key === 'tunnel') {
-      if (await this.#tunnel.bring(keys, signal)) this.#enqueue('words', 'status');
-    } else if (key === 'service') await this.#words.takeService(signal);
+    if (key === 'tunnel') await this.#tunnel.bring(keys, signal);
+    else if (key === 'service') await this.#words.takeService(signal);
     else if (key === 'words') await this.#words.say(keys, signal);
     else if (key === 'status') {
       await this.#words.sayStatus(signal);

@@ -25,6 +25,10 @@ export interface TunnelOptions {
   readonly node: () => NodeFacts | undefined;
   /** Something changed that nobody else tells of: {@link Tunnel.bring} is wanted, in so many milliseconds. */
   readonly onWork: (inMs: number) => void;
+  /** The underlay has another MTU, or other addresses. */
+  readonly onMoved: () => void;
+  /** Who dials is answered from now on. */
+  readonly onReady: () => void;
   readonly log: Logger;
 }
 
@@ -89,12 +93,12 @@ export class Tunnel {
     return ownEndpoint(settings.own, node(), this.#underlay?.addresses ?? []);
   }
 
-  /** @returns whether what is to be said of us became another, as the underlay changed or the device got ready. */
-  async bring(keys: GatewayKeys, signal: AbortSignal): Promise<boolean> {
+  /** Does what is missing now. */
+  async bring(keys: GatewayKeys, signal: AbortSignal): Promise<void> {
     const { settings, peers, links, dataPath, probing } = this.#options;
-    if (dataPath.implementation === undefined) return false;
+    if (dataPath.implementation === undefined) return;
     const [state, underlay] = await Promise.all([dataPath.read(signal), dataPath.underlay(signal)]);
-    const hasMoved = this.#note(underlay);
+    this.#note(underlay);
     const ownKeys = [keys.current, ...(keys.next ? [keys.next] : [])].map(({ publicKey }) => publicKey);
     const acceptance = peers.accept(ownKeys);
     const topology = linksOf(settings.clusterId, acceptance, settings.granularity);
@@ -103,7 +107,14 @@ export class Tunnel {
     const plan = this.#plan(acceptance, topology, underlay);
     const { stale, dead } = this.#toDialAnew(peersById(plan, state.wireguard));
     const { privateKey } = keys.current;
-    const { hasChanged, dialled } = await dataPath.apply(plan, state, { privateKey, dead, stale, signal });
+    const wasReady = this.#isReady;
+    const { hasChanged, dialled } = await dataPath
+      .apply(plan, state, { privateKey, dead, stale, signal })
+      .finally(() => {
+        // Peers are set first; what fails after them, as addresses do without IPv6, keeps nobody from being reached.
+        this.#isReady = true;
+        if (!wasReady) this.#options.onReady();
+      });
     this.#calls.made(dialled, performance.now());
     await probing.keep(topology.map(({ site }) => site.id));
     this.#noteMissing(acceptance);
@@ -111,9 +122,6 @@ export class Tunnel {
     if (hasChanged) links.poke();
     const next = this.#calls.nextIn(performance.now());
     if (next !== undefined) this.#options.onWork(next);
-    const isFirst = !this.#isReady;
-    this.#isReady = true;
-    return isFirst || hasMoved;
   }
 
   #plan(acceptance: Acceptance, topology: readonly Link[], underlay: Underlay): DevicePlan {
@@ -161,11 +169,11 @@ export class Tunnel {
     return { dead: links.dead, stale: new Set(this.#isDoubtful ? [] : [...stale, ...unanswered]) };
   }
 
-  /** @returns whether it changed. */
-  #note(underlay: Underlay): boolean {
+  #note(underlay: Underlay): void {
     const before = this.#underlay;
     this.#underlay = underlay;
-    return before?.mtu !== underlay.mtu || before.addresses.join() !== underlay.addresses.join();
+    const isSame = before?.mtu === underlay.mtu && before.addresses.join() === underlay.addresses.join();
+    if (!isSame) this.#options.onMoved();
   }
 
   #noteMissing(acceptance: Acceptance): void {

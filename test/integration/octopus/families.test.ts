@@ -186,3 +186,32 @@ describe('octopus: both families, pre-shared keys, permissions', function () {
     expect(gateway.log).to.include('Cannot use --probe-interval as it must be 50ms or more');
   });
 });
+
+describe('octopus: no IPv6', function () {
+  this.timeout(120_000);
+  const members = ['m1', 'm2'] as const;
+  const addresses = { hub: '198.51.100.1', m1: '198.51.100.2', m2: '198.51.100.3' } as const;
+  let world: World;
+
+  before(async () => {
+    world = await World.start('oc4', [
+      { id: 'hub', address: addresses.hub },
+      { id: 'm1', address: addresses.m1, block: '10.113.0.0/16' },
+      { id: 'm2', address: addresses.m2, block: '10.114.0.0/16' },
+    ]);
+    const off =
+      'for device in all default eth0; do echo 1 > /proc/sys/net/ipv6/conf/$device/disable_ipv6; done';
+    for (const [id, address] of Object.entries(addresses)) {
+      await world.network.exec(`gw-${id}`, 'sh', ['-c', off]);
+      await world.gateway(id, ['--endpoint', address]);
+    }
+  });
+  after(async () => {
+    await world?.[Symbol.asyncDispose]();
+  });
+
+  it('packets flow, though no tunnel can be probed, and gateways are named to the others', async () => {
+    await world.reaches('m1', '10.114.0.5');
+    for (const id of members) expect((await world.peer(id)).spec.endpoint).to.equal(addresses[id]);
+  });
+});
