@@ -11,6 +11,7 @@ import type { ServicePort } from '../api/service-port.ts';
 import { type AddressStrategy, podAddresses, publishedText } from './published-addresses.ts';
 import { readSliceText } from './slice-content.ts';
 import { type HubSlice, type SourceSlice, sliceFingerprint } from './slice-views.ts';
+import { isTold, toldFamilies } from './told-families.ts';
 import {
   canonicalText,
   type DerivedService,
@@ -87,6 +88,11 @@ function exported(
   steering: ExportSteering,
 ): ExportPlan {
   const affine = spec.sessionAffinity === 'ClientIP';
+  const published = slices.flatMap(slice => {
+    const text = publishedText(slice, addresses, spec.publishNotReadyAddresses);
+    return text === undefined ? [] : [{ slice, source: slice.text, text }];
+  });
+  const ipFamilies = toldFamilies(spec.ipFamilies, published);
   return {
     kind: 'exported',
     spec: {
@@ -96,7 +102,7 @@ function exported(
       exportedAt: asked.createdAt,
       type: spec.clusterIP === 'None' ? 'Headless' : 'ClusterSetIP',
       ports: spec.ports.map(canonicalPort).sort(comparePorts),
-      ipFamilies: spec.ipFamilies,
+      ipFamilies,
       sessionAffinity: spec.sessionAffinity,
       ...(affine && spec.sessionAffinityConfig && { sessionAffinityConfig: spec.sessionAffinityConfig }),
       ...(spec.internalTrafficPolicy && { internalTrafficPolicy: spec.internalTrafficPolicy }),
@@ -106,9 +112,8 @@ function exported(
       exportedAnnotations: asked.exportedAnnotations,
       ...steering,
     },
-    slices: slices.flatMap(slice => {
-      const text = publishedText(slice, addresses, spec.publishNotReadyAddresses);
-      if (text === undefined) return [];
+    slices: published.flatMap(({ slice, text }) => {
+      if (!isTold(text, spec.ipFamilies, ipFamilies)) return [];
       const nearText = publishedText(slice, podAddresses, spec.publishNotReadyAddresses);
       const isOther = nearText !== undefined && nearText !== text;
       return [{ name: slice.name, text, ...(isOther && { nearText }) }];
