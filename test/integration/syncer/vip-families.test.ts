@@ -23,7 +23,8 @@ import {
   writeSlice,
 } from './objects.ts';
 
-const [node, server] = ['nauti-vip-node', 'nauti-vip-server'] as const;
+/** Network namespaces of this process alone; `nauti-` would be the lab's. */
+const [node, server] = [`vip-node-${process.pid}`, `vip-server-${process.pid}`] as const;
 const ns = 'vip-families';
 const addresses = { node: ['10.1.0.254', 'fd00:1::fe'], server: ['10.1.0.1', 'fd00:1::1'] } as const;
 
