@@ -29,6 +29,11 @@ export const mcsLabels = {
  * whose endpoints all clusters reach: it has the same endpoints as their own cluster reaches them.
  */
 export const vipOfLabel = 'nauti.io/vip-of';
+/**
+ * On the same: whose endpoints they are. It has neither of {@link mcsLabels}, as others may look for the slices of an
+ * import by either.
+ */
+export const vipClusterLabel = 'nauti.io/vip-cluster';
 
 export const serviceNameLabel = 'kubernetes.io/service-name';
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';

@@ -146,8 +146,16 @@ describe('plan of an import', () => {
       ['10.1.0.1', 'web', undefined, derived],
     ]);
     expect(new Set(planned.map(one => one.name)).size).to.equal(3);
-    for (const { labels } of planned)
-      expect(labels).to.have.property('multicluster.kubernetes.io/source-cluster');
+    // Who looks for the slices of the import by either label of the KEP finds those of the import alone.
+    const marked = planned.map(({ labels }) => [
+      labels['multicluster.kubernetes.io/source-cluster'],
+      labels['nauti.io/vip-cluster'],
+    ]);
+    expect(marked).to.have.deep.members([
+      ['cluster2', undefined],
+      [undefined, 'cluster2'],
+      ['cluster1', undefined],
+    ]);
     // Without an address of its own there is nothing to give it to.
     for (const without of [
       { ...target, clusterSetIp: false },

@@ -10,6 +10,7 @@ import {
   mcsLabels,
   routingAnnotations,
   serviceNameLabel,
+  vipClusterLabel,
   vipOfLabel,
 } from '../api/names.ts';
 import { derivedServiceName, vipSliceName } from '../api/object-names.ts';
@@ -135,8 +136,8 @@ function plannedSlices(
   if (nearText === undefined) return [planned];
   const labels = {
     [managedByLabel]: managedBy,
-    [mcsLabels.sourceCluster]: clusterId,
     [vipOfLabel]: name,
+    [vipClusterLabel]: clusterId,
     ...derived,
   };
   const near = { ...planned, name: vipSliceName(namespace, name, slice.name), text: adapt(nearText), labels };

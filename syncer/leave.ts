@@ -6,6 +6,7 @@ import {
   managedBy,
   managedByLabel,
   mcsLabels,
+  vipOfLabel,
 } from '../api/names.ts';
 import { leaseName } from '../api/object-names.ts';
 import {
@@ -44,12 +45,11 @@ export async function leaveHub(
 /** Everything that syncers have made in this cluster. ServiceExports are people's: they stay, and are let go of. */
 export async function leaveLocal(client: KubeClient, log: Logger, signal: AbortSignal): Promise<void> {
   const released = await releaseExports(client, signal);
-  const slices = await deleteAll(
-    client,
-    endpointSlices,
-    { labelSelector: `${managedByLabel}=${managedBy},${mcsLabels.sourceCluster}` },
-    signal,
-  );
+  let slices = 0;
+  for (const label of [mcsLabels.sourceCluster, vipOfLabel]) {
+    const labelSelector = `${managedByLabel}=${managedBy},${label}`;
+    slices += await deleteAll(client, endpointSlices, { labelSelector }, signal);
+  }
   const ours = `${ownerLabel}=${managedBy}`;
   const vips = await deleteAll(
     client,

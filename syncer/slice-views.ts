@@ -11,6 +11,7 @@ import {
   mcsLabels,
   routingAnnotations,
   serviceNameLabel,
+  vipClusterLabel,
   vipOfLabel,
 } from '../api/names.ts';
 import { triggerTimeAnnotation } from './change-times.ts';
@@ -54,6 +55,7 @@ const markLabels = [
   managedByLabel,
   serviceNameLabel,
   vipOfLabel,
+  vipClusterLabel,
   ...Object.values(mcsLabels),
   ...Object.values(hubLabels),
 ];
@@ -111,7 +113,7 @@ function readImported(
 ): ImportedSlice | undefined {
   const labels = object.metadata.labels ?? {};
   const service = labels[mcsLabels.serviceName] ?? labels[vipOfLabel];
-  const clusterId = labels[mcsLabels.sourceCluster];
+  const clusterId = labels[mcsLabels.sourceCluster] ?? labels[vipClusterLabel];
   // The hub's own slices, where the hub is a member too.
   if (service === undefined && clusterId === undefined) return undefined;
   const elsewhere = namespace === localNamespace ? labels[hubLabels.serviceNamespace] : undefined;
