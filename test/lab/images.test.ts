@@ -1,4 +1,4 @@
-/** Images and commands on a running lab, which stays as it is. */
+/** Images and commands on a lab that runs, or is brought up; it stays. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { clusters, runInNode } from '../../lab/lab.ts';
 import { checkout } from '../../lab/tools.ts';
 
 describe('images on the lab', function () {
-  this.timeout(300_000);
+  this.timeout(480_000);
   let directory: string;
   const tag = 'localhost/nauti-lab-test:1';
 

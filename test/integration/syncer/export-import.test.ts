@@ -79,8 +79,12 @@ describe('syncers of two clusters', function () {
         );
         expect(found).to.deep.include({ type: 'ClusterSetIP', clusters: ['cluster1'] });
         expect(found?.ports).to.deep.equal([{ name: 'http', port: 80, protocol: 'TCP' }]);
-        expect(conditionsText(found?.object)).to.equal('Ready=True/Ready');
-        expect(found?.object.status).to.deep.include({ endpointSliceObjects: 'Present' });
+        // The status comes with the slices, after the rest.
+        await eventually('its status', async () => {
+          const object = (await readImport(client, ns, 'web'))?.object;
+          const status = (object?.status ?? {}) as { endpointSliceObjects?: string };
+          return [conditionsText(object), status.endpointSliceObjects];
+        }, ['Ready=True/Ready', 'Present']);
       }
       await writeSlice(one(), ns, 'web', 'web-abc', {
         endpoints: [endpoint('10.1.0.2'), endpoint('10.1.0.3')],
