@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -8,9 +8,10 @@ import type { NautiImage } from '../../demo/image.ts';
 import { installHub, joinCluster } from '../../demo/install.ts';
 import { Journal } from '../../demo/journal.ts';
 import { kubectlNauti } from '../../demo/kubectl-nauti.ts';
+import { run } from '../../lab/command.ts';
 import { serverUrl } from '../../lab/control-plane-plan.ts';
 import { runningTopology } from '../../lab/registry.ts';
-import { checkout } from '../../lab/tools.ts';
+import { checkout, toolDirectory } from '../../lab/tools.ts';
 import { clusterNamed } from '../../lab/topology.ts';
 import { until } from '../../lab/until.ts';
 import { stateOfNode } from './node-state.ts';
@@ -156,6 +157,20 @@ describe('the charts on real clusters', function () {
       expect(installed.get(node), node).to.not.deep.equal(untouched);
       expect(await stateOfNode(node), node).to.deep.equal(untouched);
     }
+  });
+
+  it('leave addresses on pods and nodes, which the loop of the README takes away', async () => {
+    const readme = await readFile(join(checkout, 'helm', 'README.md'), 'utf8');
+    const loop = /```sh\n(kubectl get pods --all-namespaces[^`]+)```/.exec(readme)?.[1] ?? '';
+    const annotations = async () =>
+      [
+        await first.kubectl(['get', 'nodes', '-o', 'jsonpath={.items[*].metadata.annotations}']),
+        await first.kubectl(['get', 'pods', '-A', '-o', 'jsonpath={.items[*].metadata.annotations}']),
+      ].map(text => [...text.matchAll(/"nauti\.io\/\w+"/g)].length);
+    for (const count of await annotations()) expect(count).to.be.greaterThan(4);
+    const PATH = `${toolDirectory}:${process.env.PATH}`;
+    await run('sh', ['-euc', loop], { env: { KUBECONFIG: first.kubeconfig, PATH } });
+    expect(await annotations()).to.deep.equal([0, 0]);
   });
 
   it('make the hub a member too, and take that back without touching what clusters share', async () => {
