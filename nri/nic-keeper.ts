@@ -221,6 +221,8 @@ export class NicKeeper {
         : await this.#worker.attach(seat, sandbox.netns, reading.allocation, signal);
     if (outcome === undefined) return undefined;
     if (outcome.kind === 'again') return { requeueAfter: outcome.afterMs };
+    // Also for one that is told to leave as it took too long: or no start would ever wait again where a NIC is required.
+    if (outcome.kind === 'attached') this.#workBudget.wasOfUse();
     // It may have been told to leave meanwhile.
     if (seat.state.kind === 'leaving' || seat.state.kind === 'superseded') return undefined;
     if (outcome.kind === 'gone') {
@@ -229,7 +231,6 @@ export class NicKeeper {
     }
     if (outcome.kind === 'refused') return this.#refuse(seat, 'netns', outcome.reason);
     if (seat.state !== outcome) this.#seats.setState(seat, outcome);
-    this.#workBudget.wasOfUse();
     return undefined;
   }
 
