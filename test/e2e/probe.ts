@@ -5,19 +5,23 @@
 import { createSocket } from 'node:dgram';
 
 const [server = '', name = '', rateText = '50'] = process.argv.slice(2);
-/** A client's patience, in milliseconds. */
-const patience = 1_000;
+/** A client's patience with one server, in milliseconds: that of resolv.conf(5). */
+const patience = 5_000;
 const socket = createSocket('udp4');
 const open = new Map<number, { sentAt: number; timer: NodeJS.Timeout }>();
 let id = 0;
+let stopping = false;
 
 socket.on('message', packet => {
   const query = open.get(packet.readUInt16BE(0));
   if (query === undefined) return;
   clearTimeout(query.timer);
-  open.delete(packet.readUInt16BE(0));
   const rcode = packet.readUInt8(3) & 0x0f;
-  print(query.sentAt, rcode === 0 && packet.readUInt16BE(6) > 0 ? 'answered' : `rcode ${rcode}`);
+  close(
+    packet.readUInt16BE(0),
+    query.sentAt,
+    rcode === 0 && packet.readUInt16BE(6) > 0 ? 'answered' : `rcode ${rcode}`,
+  );
 });
 socket.on('error', error => process.stderr.write(`${error.message}\n`));
 
@@ -25,10 +29,7 @@ const ticker = setInterval(() => {
   id = (id + 1) & 0xffff;
   const own = id;
   const sentAt = Date.now();
-  const timer = setTimeout(() => {
-    open.delete(own);
-    print(sentAt, 'timeout');
-  }, patience);
+  const timer = setTimeout(() => close(own, sentAt, 'timeout'), patience);
   open.set(own, { sentAt, timer });
   socket.send(encodeQuery(own, name), 53, server, error => {
     if (error) process.stderr.write(`${error.message}\n`);
@@ -37,11 +38,14 @@ const ticker = setInterval(() => {
 
 process.on('SIGTERM', () => {
   clearInterval(ticker);
-  setTimeout(() => process.exit(0), patience + 50);
+  stopping = true;
+  if (open.size === 0) process.exit(0);
 });
 
-function print(sentAt: number, outcome: string): void {
+function close(own: number, sentAt: number, outcome: string): void {
+  open.delete(own);
   process.stdout.write(`${JSON.stringify({ sentAt, outcome })}\n`);
+  if (stopping && open.size === 0) process.exit(0);
 }
 
 function encodeQuery(queryId: number, domain: string): Buffer {

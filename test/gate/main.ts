@@ -8,20 +8,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readSuiteResult, resultVariable, type SuiteResult } from './result.ts';
-import { type Step, steps } from './steps.ts';
+import { type Lane, type Step, stages } from './steps.ts';
 
 const { positionals } = parseArgs({ allowPositionals: true });
-const chosen = chooseSteps(positionals);
+const chosen = chooseStages(positionals);
 const scratch = await mkdtemp(join(tmpdir(), 'nauti-gate-'));
 const outcomes: { step: Step; result: SuiteResult; seconds: number }[] = [];
 try {
-  for (const together of chosen) {
-    if (together.length > 1) {
-      process.stdout.write(
-        `\n… ${together.map(step => step.name).join(', ')}: at once, each shown when it ends\n`,
-      );
+  for (const lanes of chosen) {
+    const isBeside = lanes.length > 1;
+    if (isBeside) {
+      const names = lanes.map(lane => lane.map(({ name }) => name).join(', then '));
+      process.stdout.write(`\n… at once, each shown when it ends: ${names.join('; ')}\n`);
     }
-    await Promise.all(together.map(step => take(step, together.length > 1)));
+    await Promise.all(lanes.map(lane => takeInTurn(lane, isBeside)));
     // Nothing after a failed preparation could say anything true.
     if (outcomes.some(({ step, result }) => step.kind === 'prepare' && result.failed > 0)) break;
   }
@@ -30,10 +30,9 @@ try {
 }
 process.exitCode = report();
 
-/** The steps of that name, or all; what runs at once is in one list. */
-function chooseSteps(names: readonly string[]): readonly (readonly Step[])[] {
-  const lists = steps.map(step => ('kind' in step ? [step] : step));
-  const known = lists.flat().map(step => step.name);
+/** All stages, or what there is in them of the steps of these names. */
+function chooseStages(names: readonly string[]): readonly (readonly Lane[])[] {
+  const known = stages.flat(2).map(step => step.name);
   const unknown = names.find(name => !known.includes(name));
   if (unknown !== undefined) {
     process.stderr.write(
@@ -41,12 +40,22 @@ function chooseSteps(names: readonly string[]): readonly (readonly Step[])[] {
     );
     process.exit(2);
   }
-  if (names.length === 0) return lists;
-  return lists.map(list => list.filter(step => names.includes(step.name))).filter(list => list.length > 0);
+  if (names.length === 0) return stages;
+  return stages.map(lanes =>
+    lanes.map(lane => lane.filter(step => names.includes(step.name))).filter(lane => lane.length > 0),
+  );
+}
+
+/** The steps of a lane; none after a preparation that failed. */
+async function takeInTurn(lane: Lane, beside: boolean): Promise<void> {
+  for (const step of lane) {
+    const { failed } = await take(step, beside);
+    if (step.kind === 'prepare' && failed > 0) return;
+  }
 }
 
 /** @param beside others run: what it prints is shown when it has ended. */
-async function take(step: Step, beside: boolean): Promise<void> {
+async function take(step: Step, beside: boolean): Promise<SuiteResult> {
   const log = beside ? join(scratch, `${step.name}.log`) : undefined;
   if (log === undefined) process.stdout.write(`\n━━ ${step.name}\n`);
   const begin = performance.now();
@@ -54,6 +63,7 @@ async function take(step: Step, beside: boolean): Promise<void> {
   const seconds = (performance.now() - begin) / 1000;
   outcomes.push({ step, result, seconds });
   if (log !== undefined) process.stdout.write(`\n━━ ${step.name}\n${await readFile(log, 'utf8')}`);
+  return result;
 }
 
 /** @param log file for what it prints; where there is none it prints. */

@@ -1,14 +1,21 @@
 import { glob } from 'node:fs/promises';
 import { matchesGlob } from 'node:path';
 import { expect } from 'chai';
-import { steps } from './steps.ts';
+import { stages } from './steps.ts';
+
+const all = stages.flat(2);
+const suites = all.flatMap(step => (step.kind === 'tests' ? [step] : []));
+
+async function testFiles(): Promise<string[]> {
+  const files: string[] = [];
+  const exclude = ['**/node_modules/**', '.lab/**', 'dist/**'];
+  for await (const file of glob('**/*.test.ts', { exclude })) files.push(file);
+  return files;
+}
 
 describe('steps of the gate', () => {
   it('run each test once', async () => {
-    const suites = steps.flat().flatMap(step => (step.kind === 'tests' ? [step] : []));
-    const files: string[] = [];
-    const exclude = ['**/node_modules/**', '.lab/**', 'dist/**'];
-    for await (const file of glob('**/*.test.ts', { exclude })) files.push(file);
+    const files = await testFiles();
     expect(files).to.have.length.greaterThan(100);
     const runs = files.map(file => ({
       file,
@@ -17,5 +24,12 @@ describe('steps of the gate', () => {
         .map(suite => suite.name),
     }));
     expect(runs.filter(({ steps }) => steps.length !== 1)).to.deep.equal([]);
+  });
+
+  it('have something to run each, and a name of their own', async () => {
+    const files = await testFiles();
+    const patterns = suites.flatMap(suite => suite.files);
+    expect(patterns.filter(pattern => !files.some(file => matchesGlob(file, pattern)))).to.deep.equal([]);
+    expect(new Set(all.map(({ name }) => name))).to.have.property('size', all.length);
   });
 });
