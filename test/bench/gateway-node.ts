@@ -6,24 +6,30 @@
  *   node test/bench/gateway-node.ts
  */
 import { Cluster } from '../../demo/cluster.ts';
+import { memberWorkloads } from '../../demo/install.ts';
 import { Journal } from '../../demo/journal.ts';
 import { directTunnel } from '../../demo/tunnel.ts';
 import { startNode, stopNode } from '../../lab/lab.ts';
 import { eventually } from '../e2e/eventually.ts';
 import { kubectl } from '../e2e/kubectl.ts';
-import { allocationOf } from '../e2e/nic-network.ts';
-import { startToolbox } from '../e2e/toolbox.ts';
+import { secondAddress, startToolbox } from '../e2e/toolbox.ts';
 import { rowOf, Traffic, tableHead } from '../e2e/traffic.ts';
 
 const namespace = 'bench-gateway-node';
 const nodes = ['cluster1-node1', 'cluster1-node2'] as const;
-const hub = new Cluster('hub', new Journal('/dev/null'), new AbortController().signal);
+const journal = new Journal('/dev/null');
+const [hub, cluster] = (['hub', 'cluster1'] as const).map(
+  name => new Cluster(name, journal, new AbortController().signal),
+) as [Cluster, Cluster];
 
 const activeGateway = () =>
   kubectl('cluster1', [
     ...['get', 'lease', 'nauti-octopus', '-n', 'nauti-system'],
     ...['-o', 'jsonpath={.spec.holderIdentity}'],
   ]);
+
+/** A node that has just booted makes its pods anew. */
+const isWhole = () => cluster.rolledOut('nauti-system', memberWorkloads);
 
 async function nodeOf(pod: string): Promise<string> {
   return kubectl('cluster1', ['get', 'pod', pod, '-n', 'nauti-system', '-o', 'jsonpath={.spec.nodeName}']);
@@ -32,6 +38,7 @@ async function nodeOf(pod: string): Promise<string> {
 try {
   for (const cluster of ['cluster1', 'cluster2'] as const)
     await kubectl(cluster, ['create', 'namespace', namespace]);
+  await isWhole();
   await directTunnel(hub, 'cluster2', 'cluster1');
   const active = await activeGateway();
   const lost = await nodeOf(active);
@@ -40,13 +47,7 @@ try {
     startToolbox('cluster1', namespace, 'server', other),
     startToolbox('cluster2', namespace, 'client'),
   ]);
-  const { answer } = await eventually(
-    'an address of the server',
-    30_000,
-    () => allocationOf('cluster1', namespace, 'server'),
-    ({ addresses }) => addresses[0] !== '',
-  );
-  const traffic = await Traffic.start(client, server, answer.addresses[0] ?? '');
+  const traffic = await Traffic.start(client, server, await secondAddress(server));
   try {
     await stopNode(lost);
     await eventually('another gateway having the lease', 30_000, activeGateway, now => now !== active);
@@ -54,9 +55,11 @@ try {
   } finally {
     const seen = await traffic.end();
     await startNode(lost);
+    await isWhole();
     process.stdout.write(`${tableHead}\n${rowOf('node of the gateway lost', seen)}\n`);
   }
 } finally {
   for (const cluster of ['cluster1', 'cluster2'] as const)
     await kubectl(cluster, ['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=90s']);
+  await journal.close();
 }

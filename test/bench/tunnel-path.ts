@@ -6,8 +6,7 @@
  */
 import { eventually } from '../e2e/eventually.ts';
 import { type Cluster, kubectl, startKubectl } from '../e2e/kubectl.ts';
-import { allocationOf } from '../e2e/nic-network.ts';
-import { run, startToolbox, type Toolbox } from '../e2e/toolbox.ts';
+import { run, secondAddress, startToolbox, type Toolbox } from '../e2e/toolbox.ts';
 
 const [near = 'cluster1', far = 'cluster2', seconds = '5'] = process.argv.slice(2) as [
   Cluster,
@@ -47,13 +46,7 @@ try {
     '-o',
     'jsonpath={.status.podIP}',
   ]);
-  const { answer } = await eventually(
-    'a second address',
-    30_000,
-    () => allocationOf(near, namespace, 'server'),
-    ({ addresses }) => addresses[0] !== '',
-  );
-  const second = answer.addresses[0] ?? '';
+  const second = await secondAddress(server);
   const listening = startKubectl(near, ['exec', '-n', namespace, 'server', '--', 'iperf3', '--server']);
   process.stdout.write(
     '| way | TCP, Mbit/s | round trip, ms: least | average | deviation |\n| --- | --- | --- | --- | --- |\n',
