@@ -5,8 +5,8 @@ import { directTunnel, tunnelOf } from '../../demo/tunnel.ts';
 import { run as runHere, tryRun } from '../../lab/command.ts';
 import { eventually } from './eventually.ts';
 import { kubectl, readJson } from './kubectl.ts';
-import { allocationOf } from './nic-network.ts';
-import { startToolbox, type Toolbox } from './toolbox.ts';
+import { dropNamespace, freshNamespace } from './namespaces.ts';
+import { secondAddress, startToolbox, type Toolbox } from './toolbox.ts';
 import { rowOf, type Seen, Traffic, tableHead } from './traffic.ts';
 
 const namespace = 'e2e-tunnels';
@@ -25,26 +25,18 @@ describe('tunnels between clusters', function () {
   let address = '';
 
   before(async () => {
-    for (const cluster of ['cluster1', 'cluster2'] as const)
-      await kubectl(cluster, ['create', 'namespace', namespace]);
+    await freshNamespace(namespace, ['cluster1', 'cluster2']);
     [server, client] = await Promise.all([
       startToolbox('cluster1', namespace, 'server'),
       startToolbox('cluster2', namespace, 'client'),
     ]);
     await directTunnel(hub, 'cluster2', 'cluster1');
-    const { answer } = await eventually(
-      'an address of the server',
-      30_000,
-      () => allocationOf('cluster1', namespace, 'server'),
-      ({ addresses }) => addresses[0] !== '',
-    );
-    address = answer.addresses[0] ?? '';
+    address = await secondAddress(server);
   });
 
   after(async () => {
     await tryRun('ip', ['netns', 'exec', router, 'nft', 'delete', 'table', 'ip', 'e2e_cut']);
-    for (const cluster of ['cluster1', 'cluster2'] as const)
-      await kubectl(cluster, ['delete', 'namespace', namespace, '--ignore-not-found', '--timeout=90s']);
+    await dropNamespace(namespace, ['cluster1', 'cluster2']);
     stop.abort();
     await journal.close();
     process.stdout.write(`\n${tableHead}\n${rows.join('\n')}\n\n`);
