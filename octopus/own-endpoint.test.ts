@@ -99,6 +99,21 @@ describe('ownEndpoint', () => {
     });
   }
 
+  for (const [what, more, host, endpoint] of [
+    ['comes before what the node has', {}, '203.0.113.50', '203.0.113.50:443'],
+    ['may have a name', {}, 'gw.elb.example.com', 'gw.elb.example.com:443'],
+    ['comes after the flag', { endpoint: flag }, '203.0.113.50', 'flag.example.com:4'],
+    ['is passed over where its address is private', {}, '10.0.0.50', '203.0.113.1:31820'],
+    ['is taken all the same where somebody says so', { isPublic: true }, '10.0.0.50', '10.0.0.50:443'],
+  ] as const) {
+    it(`a load balancer ${what}`, () => {
+      const balancer = { host, port: 443 };
+      const own = ownEndpoint({ ...settings, ...more }, node({}, ['203.0.113.1']), device, balancer);
+      expect(own.endpoint && formatTarget(own.endpoint)).to.equal(endpoint);
+      expect(own.isPublic).to.equal(true);
+    });
+  }
+
   it('annotations beat flags, and flags the region', () => {
     const region = { 'topology.kubernetes.io/region': 'r' };
     expect(ownEndpoint(settings, node({}, [], region), []).location).to.equal('r');

@@ -1,5 +1,6 @@
-/** How the others reach this gateway, from what people and the node say. Pure. */
+/** How the others reach this gateway, from what people, the cloud and the node say. Pure. */
 
+import { isIP } from 'node:net';
 import { gatewayAnnotations } from '../api/names.ts';
 import { parseAddress } from '../ipam/address.ts';
 import { type Cidr, cidrHas, parseCidr } from '../ipam/cidr.ts';
@@ -55,16 +56,18 @@ export function isPublicAddress(text: string): boolean {
 }
 
 /**
- * Order of the endpoint: the annotation, the flag, the node's ExternalIP, its InternalIP, an address of the underlay
- * device. The last three only where they are public, or somebody says that the gateway is; the InternalIP is asked
- * only then. In a pod the underlay device has the pod's own address, which leads nowhere.
+ * Order of the endpoint: the annotation, the flag, the load balancer, the node's ExternalIP, its InternalIP, an address of
+ * the underlay device. An address of the last four only where it is public, or somebody says that the gateway is; the
+ * InternalIP is asked only then. In a pod the underlay device has the pod's own address, which leads nowhere.
  *
  * @param deviceAddresses those of the underlay device.
+ * @param balancer the load balancer that leads to this gateway.
  */
 export function ownEndpoint(
   settings: OwnSettings,
   node: NodeFacts | undefined,
   deviceAddresses: readonly string[],
+  balancer?: Target,
 ): OwnEndpoint {
   const annotations = node?.annotations ?? {};
   const problems: string[] = [];
@@ -79,9 +82,11 @@ export function ownEndpoint(
   ];
   const found = [...nodeIps, ...deviceAddresses];
   const detected = found.find(isPublicAddress) ?? (settings.isPublic === true ? found[0] : undefined);
+  const isUsable = (host: string) => settings.isPublic === true || isIP(host) === 0 || isPublicAddress(host);
   const endpoint =
     forced ??
     settings.endpoint ??
+    (balancer !== undefined && isUsable(balancer.host) ? balancer : undefined) ??
     (detected === undefined ? undefined : { host: detected, port: settings.endpointPort });
   const internalText = annotations[gatewayAnnotations.forceInternalIp];
   const forcedInternal = internalText === undefined ? undefined : parseInternalAddress(internalText);

@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../process/log.ts';
 import type { Acceptance } from './accepted-peers.ts';
 import type { DataPath } from './data-path.ts';
 import { peersById } from './device-diff.ts';
 import { EndpointLookup } from './endpoint-lookup.ts';
+import type { Target } from './host-port.ts';
 import { presharedKey } from './key.ts';
 import type { GatewayKeys } from './key-secret.ts';
 import type { KnownPeers } from './known-peers.ts';
@@ -25,7 +27,7 @@ export interface TunnelOptions {
   readonly node: () => NodeFacts | undefined;
   /** Something changed that nobody else tells of: {@link Tunnel.bring} is wanted, in so many milliseconds. */
   readonly onWork: (inMs: number) => void;
-  /** The underlay has another MTU, or other addresses. */
+  /** The underlay has another MTU, or other addresses; or the load balancer is another. */
   readonly onMoved: () => void;
   /** Who dials is answered from now on. */
   readonly onReady: () => void;
@@ -45,6 +47,7 @@ export class Tunnel {
   readonly #stale = new StaleSessions();
   readonly #calls = new UnansweredCalls();
   #underlay: Underlay | undefined;
+  #balancer: Target | undefined;
   #isReady = false;
   #isDoubtful = false;
   /** What is missing for packets to flow, as it was logged; undefined while nothing is. */
@@ -90,7 +93,14 @@ export class Tunnel {
   /** How others reach this gateway. */
   ownEndpoint(): OwnEndpoint {
     const { settings, node } = this.#options;
-    return ownEndpoint(settings.own, node(), this.#underlay?.addresses ?? []);
+    return ownEndpoint(settings.own, node(), this.#underlay?.addresses ?? [], this.#balancer);
+  }
+
+  /** A load balancer that leads here, or none any more. */
+  setBalancer(balancer: Target | undefined): void {
+    if (isDeepStrictEqual(this.#balancer, balancer)) return;
+    this.#balancer = balancer;
+    this.#options.onMoved();
   }
 
   /** Does what is missing now. */
