@@ -73,7 +73,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const start = (program: Program) => children.set(program.name, new Child(program, directory));
   const startApi = async () => {
     start(apiServer(spec));
-    await untilReady(spec, children, signal);
+    try {
+      await untilReady(spec, children, signal);
+    } catch (error) {
+      if (!children.get('kube-apiserver')?.hasEnded) throw error;
+      // It gives up where its first checks take a minute, as on a machine with much other work: a kubelet starts it again.
+      start(apiServer(spec));
+      await untilReady(spec, children, signal);
+    }
   };
   const stop = async () => {
     signal?.removeEventListener('abort', stop);
@@ -165,6 +172,10 @@ class Child {
       });
     });
     this.#process.unref();
+  }
+
+  get hasEnded(): boolean {
+    return this.#failure !== undefined;
   }
 
   async throwIfEnded(): Promise<void> {
