@@ -2,42 +2,12 @@ import { expect } from 'chai';
 import type { EndpointSlice } from '../api/endpoint-slice.ts';
 import { hubLabels, managedBy, managedByLabel } from '../api/names.ts';
 import { hubObjectName } from '../api/object-names.ts';
+import { asked, service } from './export.fixture.ts';
 import { type ExportInputs, type HubState, planExport, planHubChanges } from './export-plan.ts';
 import { podAddresses } from './published-addresses.ts';
 import { contentOf, readSliceText, sliceText } from './slice-content.ts';
 import { readHubSlice, type SourceSlice } from './slice-views.ts';
-import { type ExportView, readHubExport, type SourceService } from './views.ts';
-
-const asked: ExportView = {
-  namespace: 'demo',
-  name: 'web',
-  uid: 'uid-1',
-  resourceVersion: '7',
-  generation: 1,
-  createdAt: '2026-05-01T12:00:00Z',
-  deleting: false,
-  finalizers: [],
-  exportedLabels: { tier: 'front' },
-  exportedAnnotations: {},
-  steering: {},
-  conditions: [],
-};
-
-function service(fields: Partial<SourceService['spec']> = {}): SourceService {
-  return {
-    kind: 'source',
-    spec: {
-      type: 'ClusterIP',
-      ports: [{ name: 'http', protocol: 'TCP', port: 80 }],
-      clusterIP: '10.96.1.1',
-      ipFamilies: ['IPv4'],
-      sessionAffinity: 'None',
-      internalTrafficPolicy: 'Cluster',
-      publishNotReadyAddresses: false,
-      ...fields,
-    },
-  };
-}
+import { readHubExport } from './views.ts';
 
 function slice(name: string, fields: Partial<Omit<EndpointSlice, 'metadata'>> = {}): SourceSlice {
   const content: EndpointSlice = {

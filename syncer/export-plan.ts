@@ -90,7 +90,7 @@ function exported(
   const affine = spec.sessionAffinity === 'ClientIP';
   const published = slices.flatMap(slice => {
     const text = publishedText(slice, addresses, spec.publishNotReadyAddresses);
-    return text === undefined ? [] : [{ slice, source: slice.text, text }];
+    return text === undefined ? [] : [{ slice, text }];
   });
   const ipFamilies = toldFamilies(spec.ipFamilies, published);
   return {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { IpFamily } from '../api/service-policy.ts';
+import { asked, service } from './export.fixture.ts';
 import { planExport } from './export-plan.ts';
 import { type AddressStrategy, podAddresses } from './published-addresses.ts';
 import { secondaryAddresses } from './secondary-addresses.ts';
@@ -40,31 +41,8 @@ function exported(
         });
   const plan = planExport({
     clusterId: 'cluster1',
-    export: {
-      namespace: 'demo',
-      name: 'web',
-      uid: 'uid-1',
-      resourceVersion: '7',
-      generation: 1,
-      createdAt: '2026-05-01T12:00:00Z',
-      deleting: false,
-      finalizers: [],
-      exportedLabels: {},
-      exportedAnnotations: {},
-      steering: {},
-      conditions: [],
-    },
-    service: {
-      kind: 'source',
-      spec: {
-        type: 'ClusterIP',
-        ports: [{ name: 'http', protocol: 'TCP', port: 80 }],
-        clusterIP: '10.96.1.1',
-        ipFamilies,
-        sessionAffinity: 'None',
-        publishNotReadyAddresses: false,
-      },
-    },
+    export: asked,
+    service: service({ ipFamilies }),
     unreadable: undefined,
     slices,
     addresses,

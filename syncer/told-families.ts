@@ -3,9 +3,9 @@
 import type { IpFamily } from '../api/service-policy.ts';
 import { readSliceText } from './slice-content.ts';
 
-/** A slice as Kubernetes has it, and as it is published. */
+/** A slice as Kubernetes has it, and its text as it is published. */
 export interface PublishedText {
-  readonly source: string;
+  readonly slice: { readonly text: string };
   readonly text: string;
 }
 
@@ -20,9 +20,10 @@ export function toldFamilies(
   families: readonly IpFamily[],
   slices: readonly PublishedText[],
 ): readonly IpFamily[] {
-  if (families.length < 2) return families;
-  const sources = familiesWithEndpoints(slices.map(slice => slice.source));
-  const told = familiesWithEndpoints(slices.map(slice => slice.text));
+  // Where all is told as it is, as with the pods' own addresses, nothing is to be read.
+  if (families.length < 2 || slices.every(({ slice, text }) => slice.text === text)) return families;
+  const sources = familiesWithEndpoints(slices.map(({ slice }) => slice.text));
+  const told = familiesWithEndpoints(slices.map(({ text }) => text));
   if (told.size === 0) return families;
   return families.filter(family => told.has(family) || !sources.has(family));
 }
