@@ -3,6 +3,7 @@ import { acceptPeers } from './accepted-peers.ts';
 import { type DiffInputs, diffDevice } from './device-diff.ts';
 import { type DeviceState, type PeerState, parseDump } from './device-state.ts';
 import { type DevicePlan, type PlannedPeer, planDevice } from './plan.ts';
+import { localFacts } from './testing/local-facts.ts';
 import { hubPeer, keyOf, peer } from './testing/peers.ts';
 import { linksOf } from './topology.ts';
 
@@ -21,17 +22,7 @@ function planOf(dialled: Readonly<Record<string, string>> = { hub: '198.51.100.1
     },
   );
   return planDevice({
-    local: {
-      ...{
-        id: 'a',
-        device: 'wg0',
-        clusterDevice: 'eth-ovn',
-        listenPort: 31_820,
-        probePort: 31_821,
-        underlayMtu: 1_500,
-      },
-      ...{ keepalive: 10, relay: true, managesClusterAddress: false },
-    },
+    local: { ...localFacts, id: 'a' },
     acceptance,
     links: linksOf('a', acceptance, 'full'),
     relayed: new Set(),

@@ -4,19 +4,9 @@ import { acceptPeers } from './accepted-peers.ts';
 import { formatTarget } from './host-port.ts';
 import { presharedKey, tunnelAddress } from './key.ts';
 import { type DevicePlan, hubAddress, type LocalFacts, planDevice } from './plan.ts';
+import { localFacts } from './testing/local-facts.ts';
 import { hubPeer, keyOf, peer } from './testing/peers.ts';
 import { linksOf } from './topology.ts';
-
-const local: Omit<LocalFacts, 'id'> = {
-  device: 'wg0',
-  clusterDevice: 'eth-ovn',
-  listenPort: 31_820,
-  probePort: 31_821,
-  underlayMtu: 1_500,
-  keepalive: 10,
-  relay: true,
-  managesClusterAddress: false,
-};
 
 interface More {
   readonly relayed?: readonly string[];
@@ -30,7 +20,7 @@ function plan(id: string, peers: readonly Peer[], more: More = {}): DevicePlan {
   const links = linksOf(id, acceptance, 'full');
   const { secret } = more;
   return planDevice({
-    local: { ...local, id, ...more.local },
+    local: { ...localFacts, id, ...more.local },
     acceptance,
     links,
     relayed: new Set(more.relayed),

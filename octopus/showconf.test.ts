@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { acceptPeers } from './accepted-peers.ts';
 import { renderDot, renderSvg } from './graph.ts';
 import { planFromHub, renderConf } from './showconf.ts';
+import { localFacts } from './testing/local-facts.ts';
 import { hubPeer, keyOf, peer } from './testing/peers.ts';
 
 describe('showconf and graph', () => {
@@ -15,16 +16,7 @@ describe('showconf and graph', () => {
     { self: 'hub', maxPeers: 9 },
   );
   it('shows a configuration without secrets', () => {
-    const plan = planFromHub('b', acceptance, 'full', {
-      ...{
-        device: 'wg0',
-        clusterDevice: 'eth-ovn',
-        listenPort: 31_820,
-        probePort: 31_821,
-        underlayMtu: 1_500,
-      },
-      ...{ keepalive: 10, relay: true, managesClusterAddress: false },
-    });
+    const plan = planFromHub('b', acceptance, 'full', localFacts);
     const conf = renderConf(plan);
     expect(conf).to.match(/^\[Interface\]\nListenPort = 31820\n# PrivateKey is in the Secret/);
     expect(conf)
