@@ -23,7 +23,9 @@ export interface Syscalls {
   allocate(size: number): { readonly address: bigint; readonly memory: ArrayBuffer };
 }
 
-const [AF_INET, AF_INET6, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [2, 10, 2, 0o4000, 0o2000000];
+/** Address families as the kernel numbers them. */
+export const [AF_INET, AF_INET6] = [2, 10] as const;
+const [SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [2, 0o4000, 0o2000000];
 const [SOL_SOCKET, SO_REUSEPORT, MSG_DONTWAIT] = [1, 15, 0x40];
 
 /** @returns undefined, and why, where there are none. */

@@ -2,7 +2,7 @@ import type { RemoteInfo } from 'node:dgram';
 import { addressBytes } from './address.ts';
 import { ClientAddress } from './client.ts';
 import type { Responder } from './responder.ts';
-import type { Syscalls } from './syscalls.ts';
+import { AF_INET, AF_INET6, type Syscalls } from './syscalls.ts';
 
 /** Messages that one call receives or sends at most. */
 const batch = 64;
@@ -15,8 +15,8 @@ const [headerSize, vectorSize, addressSize] = [64, 16, 32];
 const querySize = 4_096;
 /** Octets for an answer, the largest that may be configured. */
 const answerSize = 4_096;
-/** Address families as the kernel numbers them, and sizes of their struct sockaddr. */
-const [AF_INET, AF_INET6, sizeOfV4, sizeOfV6] = [2, 10, 16, 28];
+/** Sizes of struct sockaddr_in and sockaddr_in6. */
+const [sizeOfV4, sizeOfV6] = [16, 28];
 /** Offsets in struct mmsghdr: msg_name, msg_namelen, msg_iov, msg_iovlen, msg_len. */
 const [nameAt, nameLengthAt, vectorsAt, vectorCountAt, lengthAt] = [0, 8, 16, 24, 56];
 
@@ -104,7 +104,7 @@ export class DatagramBatch {
     if (family === 'IPv6') {
       octets.set(addressBytes(address), at + 8);
     } else {
-      const [value] = client.words as unknown as readonly [number];
+      const value = client.words[0] as number;
       for (let i = 0; i < 4; i++) octets[at + 4 + i] = value >>> (24 - 8 * i);
     }
     const header = this.#at.sent >> 2;
