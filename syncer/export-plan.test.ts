@@ -7,7 +7,7 @@ import { type ExportInputs, type HubState, planExport, planHubChanges } from './
 import { podAddresses } from './published-addresses.ts';
 import { contentOf, readSliceText, sliceText } from './slice-content.ts';
 import { readHubSlice, type SourceSlice } from './slice-views.ts';
-import { readHubExport } from './views.ts';
+import { readHubExport, type SourceService } from './views.ts';
 
 function slice(name: string, fields: Partial<Omit<EndpointSlice, 'metadata'>> = {}): SourceSlice {
   const content: EndpointSlice = {
