@@ -131,9 +131,20 @@ export class PortController {
   async #takeOver(decide: () => Network, signal: AbortSignal): Promise<void> {
     const { northbound, owners, mayBeGateway, identity, quarantineMs } = this.#options;
     const startedAt = performance.now();
-    await northbound.begin(identity, signal);
-    const network = decide();
-    await northbound.record(formatCidrs(network), formatGlobals(network), signal);
+    let network: Network;
+    for (;;) {
+      await northbound.begin(identity, signal);
+      network = decide();
+      try {
+        await northbound.record(formatCidrs(network), formatGlobals(network), signal);
+        break;
+      } catch (error) {
+        // Another one came between, or nobody knows whether it is written: what is there by the next begin tells.
+        if (!(error instanceof FencedError || error instanceof OutcomeUnknownError)) throw error;
+        const reason = error instanceof FencedError ? 'fenced' : 'unknown';
+        this.#options.metrics.transactionFailures.inc({ reason });
+      }
+    }
     this.#book = rebuildBook({
       network,
       quarantineMs,

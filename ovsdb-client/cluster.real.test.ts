@@ -10,8 +10,8 @@ import { uuid } from './value.ts';
 
 type DB = OVNNorthboundDatabase;
 
-const transactions = 10_000;
-const kills = 6;
+const transactions = Number(process.env.NAUTI_TRANSACTIONS ?? 3_000);
+const kills = Number(process.env.NAUTI_LEADER_KILLS ?? 3);
 const workers = 40;
 
 /** Does something again until its outcome is known. A busy machine elects leaders without anybody being killed. */

@@ -38,27 +38,8 @@ export const stages: readonly (readonly Lane[])[] = [
       { kind: 'prepare', name: 'tools and images', command: [node, 'lab/main.ts', 'tools', '--all'] },
     ],
   ],
-  // Real servers and the lab wait more than they work: side by side they take half the time.
+  // Servers of their own, and no cluster beside them. More than two at once only take the machine from each other.
   [
-    // Takes the lab down and up again with nothing installed, so before those that want the product on it; and apart from
-    // those that have namespaces and cgroups of their own, among which it looks for what it has left.
-    [
-      {
-        kind: 'tests',
-        name: 'lab',
-        files: ['test/lab/lifecycle.test.ts', 'test/lab/images.test.ts'],
-        timeoutMs: 1_200_000,
-      },
-    ],
-    [{ kind: 'tests', name: 'ovsdb-client', files: ['ovsdb-client/**/*.test.ts'], timeoutMs: 900_000 }],
-    [
-      {
-        kind: 'tests',
-        name: 'names',
-        files: ['test/integration/{crossdns,syncer}/**/*.test.ts', 'test/integration/*.test.ts'],
-        timeoutMs: 1_500_000,
-      },
-    ],
     [
       {
         kind: 'tests',
@@ -69,20 +50,6 @@ export const stages: readonly (readonly Lane[])[] = [
         ],
         timeoutMs: 1_500_000,
       },
-    ],
-  ],
-  [
-    // Installs on the lab; what it prints at its end is what a user sees. Then all of it is taken away and installed again.
-    [
-      { kind: 'check', name: 'demo', command: [node, 'demo/main.ts'], timeoutMs: 900_000 },
-      {
-        kind: 'tests',
-        name: 'end to end: charts',
-        files: ['test/e2e/next-commands.test.ts', 'test/e2e/charts.test.ts'],
-        timeoutMs: 1_200_000,
-      },
-    ],
-    [
       {
         kind: 'tests',
         name: 'addresses',
@@ -91,6 +58,12 @@ export const stages: readonly (readonly Lane[])[] = [
       },
     ],
     [
+      {
+        kind: 'tests',
+        name: 'names',
+        files: ['test/integration/{crossdns,syncer}/**/*.test.ts', 'test/integration/*.test.ts'],
+        timeoutMs: 1_500_000,
+      },
       { kind: 'tests', name: 'NICs', files: ['test/integration/nri/**/*.test.ts'], timeoutMs: 1_500_000 },
       {
         kind: 'tests',
@@ -100,20 +73,28 @@ export const stages: readonly (readonly Lane[])[] = [
       },
     ],
   ],
-  // These only look at the clusters, and ask their DNS again where a busy machine is late.
+  // What wants clusters has the machine nearly for itself: their programs end what is late, and that costs more.
   [
     [
+      // Takes the lab down and up again with nothing installed, so before those that want the product on it; and apart from
+      // those that have namespaces and cgroups of their own, among which it looks for what it has left.
       {
         kind: 'tests',
-        name: 'end to end: names',
-        files: ['test/e2e/@(cluster-set-ip|crossdns|export-and-curl|third-cluster).test.ts'],
-        timeoutMs: 1_500_000,
+        name: 'lab',
+        files: ['test/lab/lifecycle.test.ts', 'test/lab/images.test.ts'],
+        timeoutMs: 1_200_000,
+      },
+      // Installs on the lab; what it prints at its end is what a user sees. Then all of it is taken away and installed again.
+      { kind: 'check', name: 'demo', command: [node, 'demo/main.ts'], timeoutMs: 900_000 },
+      {
+        kind: 'tests',
+        name: 'end to end: charts',
+        files: ['test/e2e/next-commands.test.ts', 'test/e2e/charts.test.ts'],
+        timeoutMs: 1_200_000,
       },
     ],
-  ],
-  // Alone: an API server that is started again beside clusters that come and go may give up.
-  [
     [
+      { kind: 'tests', name: 'ovsdb-client', files: ['ovsdb-client/**/*.test.ts'], timeoutMs: 900_000 },
       {
         kind: 'tests',
         name: 'membership',
@@ -122,9 +103,15 @@ export const stages: readonly (readonly Lane[])[] = [
       },
     ],
   ],
-  // Alone: what it measures of outages is the product's, not of those beside it.
+  // Alone: what is measured of outages is the product's, not of those beside it.
   [
     [
+      {
+        kind: 'tests',
+        name: 'end to end: names',
+        files: ['test/e2e/@(cluster-set-ip|crossdns|export-and-curl|third-cluster).test.ts'],
+        timeoutMs: 1_500_000,
+      },
       {
         kind: 'tests',
         name: 'end to end: outages',

@@ -138,15 +138,16 @@ securityContext:
     add: {{ toJson . }}
     {{- end }}
 {{- if ne (toString .probes) "false" }}
+{{- /* A node that is overloaded gets slower by each container that is started again: only who is silent for a minute is. */}}
 livenessProbe:
   httpGet: { path: /healthz, port: http }
   periodSeconds: 10
-  timeoutSeconds: 3
-  failureThreshold: 3
+  timeoutSeconds: 10
+  failureThreshold: 6
 readinessProbe:
   httpGet: { path: /readyz, port: http }
   periodSeconds: 2
-  timeoutSeconds: 2
+  timeoutSeconds: 5
   failureThreshold: 2
 {{- end }}
 resources:

@@ -106,6 +106,26 @@ describe('an ovn-controller goes on', function () {
       expect(history.faults).to.deep.equal([]);
     });
 
+    it('cuts connections while a leader takes over', async () => {
+      await using history = AllocationHistory.of(world);
+      await world.createPods(namespace, 10);
+      // Another block of all clusters than the recorded one, so that it is written anew.
+      const { ovnProxy, registry } = await world.start({ globals: ['10.112.0.0/13'] });
+      let written = 0;
+      // Before the words arrive, then after: the leader cannot know which.
+      ovnProxy.onRequest = (_, params) => {
+        if (!JSON.stringify(params).includes('10.112.0.0/13')) return;
+        if (++written === 1) ovnProxy.cut();
+        if (written === 2) setImmediate(() => ovnProxy.cut());
+      };
+      await world.settled(10);
+      const failures = await registry.getSingleMetricAsString(
+        'nauti_ovn_controller_transaction_failures_total',
+      );
+      expect(failures).to.match(/reason="unknown"\} [1-9]/);
+      expect(history.faults).to.deep.equal([]);
+    });
+
     it('restarts', async () => {
       await using history = AllocationHistory.of(world);
       await world.start();

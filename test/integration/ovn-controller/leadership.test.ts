@@ -7,7 +7,7 @@ import { startWorld, type World } from './world.ts';
 
 /** Leaders that are killed, each in the middle of the creation of so many pods. */
 const kills = Number(process.env.NAUTI_LEADER_KILLS ?? 2);
-const podsPerKill = 1_000;
+const podsPerKill = Number(process.env.NAUTI_PODS_PER_KILL ?? 300);
 /** The lease lasts 3 s; some 3.5 s on an idle machine. */
 const takeoverLimitMs = 12_000;
 
