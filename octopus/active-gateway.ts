@@ -14,11 +14,17 @@ export interface ActiveOptions {
   readonly onDoubt: (isDoubtful: boolean) => void;
   /** Takes away what a former life of this process left. */
   readonly clear: () => Promise<void>;
+  /** What is here of the tunnels; asked again and again while this gateway does not carry them. */
+  readonly leftovers: () => Promise<readonly string[]>;
   readonly log: Logger;
+  /** How often that is asked, in milliseconds. */
+  readonly standByMs?: number;
 }
 
 /** How often the lease is looked at while it is not ours for certain. Milliseconds. */
 const lookMs = 500;
+/** How often a standby makes sure that it is one. Milliseconds. */
+const standByMs = 5_000;
 
 /** What a gateway that could not renew its lease does next. Pure. */
 export function afterDoubt(
@@ -40,16 +46,21 @@ export function afterDoubt(
 export async function carryWhileActive(options: ActiveOptions): Promise<void> {
   const { lease, log } = options;
   let active: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  /** All that was begun, one after the other: a lease may be won again before the former work has ended. */
+  let work: Promise<void> = Promise.resolve();
   let holdsLease = false;
   let isDoubtful = false;
   const failure = new AbortController();
   const until = AbortSignal.any([lease.signal, failure.signal]);
   const start = () => {
     const stop = new AbortController();
-    const done = options.carry(stop.signal).catch(error => {
-      if (!stop.signal.aborted) failure.abort(error);
+    work = work.then(async () => {
+      if (stop.signal.aborted) return;
+      await options.carry(stop.signal).catch(error => {
+        if (!stop.signal.aborted) failure.abort(error);
+      });
     });
-    active = { stop, done };
+    active = { stop, done: work };
   };
   const end = async () => {
     const ended = active;
@@ -61,6 +72,7 @@ export async function carryWhileActive(options: ActiveOptions): Promise<void> {
     // Tunnels that a crash left are taken up again where the lease is still ours; else they are another's by now.
     const holder = await readHolder();
     if (holder !== undefined && afterDoubt(holder, lease.identity, true) === 'yield') await options.clear();
+    void standBy();
     await leadWhileHolding({ ...lease, signal: until }, async term => {
       holdsLease = true;
       if (active === undefined) start();
@@ -74,6 +86,28 @@ export async function carryWhileActive(options: ActiveOptions): Promise<void> {
     await end();
   }
   if (failure.signal.aborted) throw failure.signal.reason;
+
+  async function standBy(): Promise<void> {
+    while (!until.aborted) {
+      await sleep(options.standByMs ?? standByMs, undefined, { signal: until }).catch(() => undefined);
+      if (active !== undefined || until.aborted) continue;
+      work = work.then(holdNothing).catch(error => {
+        log.warn({ err: error }, 'what a standby must not have could not be taken away, trying again');
+      });
+      await work;
+    }
+  }
+
+  /** A program of ours that was ended in its work may have left something, and of two that answer for an address one is wrong. */
+  async function holdNothing(): Promise<void> {
+    const left = await options.leftovers();
+    if (left.length === 0) return;
+    const holder = await readHolder();
+    // What a crash left flows on as long as it is not another's.
+    if (afterDoubt(holder, lease.identity, true) === 'stay') return;
+    log.warn({ left, holder }, 'left from an active time, it is taken away');
+    await options.clear();
+  }
 
   async function inDoubt(): Promise<void> {
     if (isDoubtful) return;

@@ -1,7 +1,14 @@
 import type { Logger } from '../process/log.ts';
 import { announceAddresses, letNeighboursKnow } from './announce.ts';
 import { type DiffInputs, diffDevice, peersById } from './device-diff.ts';
-import { type DeviceState, type PeerState, readDevice, readUnderlay, routeProtocol } from './device-state.ts';
+import {
+  type DeviceState,
+  type PeerState,
+  readDevice,
+  readLeftovers,
+  readUnderlay,
+  routeProtocol,
+} from './device-state.ts';
 import { deleteTable, Firewall } from './firewall-apply.ts';
 import { enableForwarding } from './forwarding.ts';
 import type { GatewayMetrics } from './metrics.ts';
@@ -25,8 +32,10 @@ export class DataPath {
   readonly #lastEndpoints = new Map<string, string>();
   #device: WireGuardDevice | undefined;
   #peers: ReadonlyMap<string, PeerState> = new Map();
-  /** Addresses of the cluster device that we have set, and that go with us. */
+  /** Addresses of the cluster device that we have set, or were about to; they go with us. */
   #clusterAddresses: readonly string[] = [];
+  /** Those that the neighbours were told of. */
+  #announced: readonly string[] = [];
 
   constructor(options: DataPathOptions) {
     this.#options = options;
@@ -97,13 +106,14 @@ export class DataPath {
       address => `address replace ${address} dev ${clusterDevice}${address.includes(':') ? ' nodad' : ''}`,
     );
     const lines = [...cluster, ...changes.ip];
+    this.#clusterAddresses = plan.clusterAddresses;
     if (cluster.length > 0) await letNeighboursKnow(clusterDevice);
     if (lines.length > 0)
       await runProgram('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n`, signal });
     // Also where a former life has left them: the neighbours may know another gateway by now.
-    const isNew = this.#clusterAddresses.join() !== plan.clusterAddresses.join();
-    this.#clusterAddresses = plan.clusterAddresses;
+    const isNew = this.#announced.join() !== plan.clusterAddresses.join();
     if (isNew || cluster.length > 0) void announceAddresses(plan.clusterAddresses, log);
+    this.#announced = plan.clusterAddresses;
     for (const [id, endpoint] of changes.endpoints) this.#lastEndpoints.set(id, endpoint);
     for (const id of this.#lastEndpoints.keys())
       if (!plan.peers.some(peer => peer.id === id)) this.#lastEndpoints.delete(id);
@@ -131,6 +141,12 @@ export class DataPath {
     });
   }
 
+  /** The tunnel device and those of these addresses that are here, which is nothing while another one is active. */
+  async leftovers(addresses: readonly string[]): Promise<readonly string[]> {
+    const { device, clusterDevice } = this.#options;
+    return await readLeftovers({ device, clusterDevice, addresses });
+  }
+
   /**
    * Takes everything away: another gateway has it now, or nobody.
    *
@@ -143,6 +159,7 @@ export class DataPath {
     this.#peers = new Map();
     await withdraw(clusterDevice, [...addresses, ...this.#clusterAddresses]);
     this.#clusterAddresses = [];
+    this.#announced = [];
     await (opened === undefined ? removeDevice(device) : opened.remove());
     for (const family of ['-4', '-6']) {
       await runProgram('ip', [family, 'route', 'flush', 'proto', String(routeProtocol)]).catch(

@@ -147,6 +147,21 @@ export async function readDevice(
   };
 }
 
+/** Of a device, and of addresses with prefix length on another one, those that there are. */
+export async function readLeftovers(looked: {
+  readonly device: string;
+  readonly clusterDevice: string;
+  readonly addresses: readonly string[];
+}): Promise<readonly string[]> {
+  const links = parseIpBatch(await runProgram('ip', ['-j', 'address', 'show'])).flat() as IpAddress[];
+  const cluster = links.find(({ ifname }) => ifname === looked.clusterDevice);
+  const held = cluster === undefined ? [] : addressesOf(cluster);
+  return [
+    ...links.flatMap(({ ifname }) => (ifname === looked.device ? [looked.device] : [])),
+    ...looked.addresses.filter(address => held.includes(address)),
+  ];
+}
+
 /** What the underlay is like: of the route by which most of the world is reached. */
 export async function readUnderlay(
   device: string | undefined,

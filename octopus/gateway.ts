@@ -148,11 +148,19 @@ export class Gateway {
 
   /** Takes away what a former life left, before this gateway is active: another one may be. */
   async clear(): Promise<void> {
-    const { clusterAddress } = this.#options.settings;
+    await this.#dataPath.close(this.#gatewayAddresses());
+  }
+
+  /** What is here of the tunnels: their device, the addresses that go with them. */
+  async leftovers(): Promise<readonly string[]> {
+    return await this.#dataPath.leftovers(this.#gatewayAddresses());
+  }
+
+  /** What this gateway sets on the cluster device while it is active. */
+  #gatewayAddresses(): readonly string[] {
+    if (this.#options.settings.clusterAddress !== 'manage') return [];
     const { cluster_cidr: own = [] } = this.#peers.own?.spec ?? {};
-    await this.#dataPath.close(
-      clusterAddress === 'manage' ? gatewayAddresses(own.flatMap(text => parseCidr(text) ?? [])) : [],
-    );
+    return gatewayAddresses(own.flatMap(text => parseCidr(text) ?? []));
   }
 
   /** Carries the tunnels until the signal is aborted, then takes them away. */

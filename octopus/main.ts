@@ -76,6 +76,7 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
           isHeard: () => own.isHeard,
           onDoubt: isDoubtful => own.setDoubtful(isDoubtful),
           clear: () => own.clear(),
+          leftovers: () => own.leftovers(),
           log,
         });
       })(),

@@ -10,6 +10,9 @@ import { parseArgs } from 'node:util';
 import { readSuiteResult, resultVariable, type SuiteResult } from './result.ts';
 import { type Lane, type Step, stages } from './steps.ts';
 
+/** Of the message of a failure, in the summary. */
+const [shownLines, shownWidth] = [40, 260];
+
 const { positionals } = parseArgs({ allowPositionals: true });
 const chosen = chooseStages(positionals);
 const scratch = await mkdtemp(join(tmpdir(), 'nauti-gate-'));
@@ -72,20 +75,22 @@ async function runStep(step: Step, log?: string): Promise<SuiteResult> {
     const limitMs = step.kind === 'prepare' ? 2_400_000 : (step.timeoutMs ?? 300_000);
     const failed = (await run(step.command, limitMs, log)) === 0 ? 0 : 1;
     const passed = step.kind === 'check' && failed === 0 ? 1 : 0;
-    return { passed, failed, failures: failed === 0 ? [] : [step.name] };
+    return { passed, failed, failures: [] };
   }
   const path = join(scratch, `${step.name.replaceAll(' ', '-')}.json`);
-  const command = ['mocha', '--reporter', './test/gate/reporter.ts', ...step.files];
+  const hooks = (step.hooks ?? []).flatMap(file => ['--require', file]);
+  const command = ['mocha', '--reporter', './test/gate/reporter.ts', ...hooks, ...step.files];
   const code = await run(command, step.timeoutMs, log, { [resultVariable]: path });
   const result = readSuiteResult(await readFile(path, 'utf8').catch(() => ''));
   if (result === undefined) {
-    return { passed: 0, failed: 1, failures: [`${step.name}: ended with ${code} before it could report`] };
+    const message = `ended with ${code} before it could report`;
+    return { passed: 0, failed: 1, failures: [{ title: step.name, message }] };
   }
   if (code !== 0 && result.failed === 0) {
     return {
       ...result,
       failed: 1,
-      failures: [`${step.name}: all tests passed, but the process ended with ${code}`],
+      failures: [{ title: step.name, message: `all tests passed, but the process ended with ${code}` }],
     };
   }
   return result;
@@ -131,7 +136,11 @@ function report(): number {
           ? 'ok'
           : 'failed';
     write(`${step.name.padEnd(18)} ${seconds.toFixed(1).padStart(7)} s   ${counts}`);
-    for (const failure of result.failures) write(`    ✗ ${failure}`);
+    for (const { title, message } of result.failures) {
+      write(`    ✗ ${title}`);
+      for (const line of message.split('\n').slice(0, shownLines))
+        write(`      ${line.slice(0, shownWidth)}`);
+    }
   }
   const passed = outcomes.reduce((sum, { result }) => sum + result.passed, 0);
   const failed = outcomes.reduce((sum, { result }) => sum + result.failed, 0);

@@ -31,7 +31,7 @@ describe('gate', () => {
       expect(readSuiteResult(readFileSync(result, 'utf8'))).to.deep.equal({
         passed: 1,
         failed: 1,
-        failures: ['fails'],
+        failures: [{ title: 'fails', message: 'planted' }],
       });
     } finally {
       rmSync(directory, { recursive: true });

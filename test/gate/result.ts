@@ -1,9 +1,14 @@
+export interface Failure {
+  /** In full, with the names of its suites. */
+  readonly title: string;
+  readonly message: string;
+}
+
 /** What a suite of tests came to. */
 export interface SuiteResult {
   readonly passed: number;
   readonly failed: number;
-  /** Full titles of the tests that failed. */
-  readonly failures: readonly string[];
+  readonly failures: readonly Failure[];
 }
 
 /** The environment variable that names the file in which a suite leaves its result. */

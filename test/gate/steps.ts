@@ -11,6 +11,8 @@ export type Step =
       readonly kind: 'tests';
       readonly name: string;
       readonly files: readonly string[];
+      /** Files with mocha's root hooks. */
+      readonly hooks?: readonly string[];
       readonly timeoutMs: number;
     };
 
@@ -89,6 +91,7 @@ export const stages: readonly (readonly Lane[])[] = [
       {
         kind: 'tests',
         name: 'end to end: charts',
+        hooks: ['./test/e2e/tell-state.ts'],
         files: ['test/e2e/next-commands.test.ts', 'test/e2e/charts.test.ts'],
         timeoutMs: 1_200_000,
       },
@@ -109,12 +112,14 @@ export const stages: readonly (readonly Lane[])[] = [
       {
         kind: 'tests',
         name: 'end to end: names',
+        hooks: ['./test/e2e/tell-state.ts'],
         files: ['test/e2e/@(cluster-set-ip|crossdns|export-and-curl|third-cluster).test.ts'],
         timeoutMs: 1_500_000,
       },
       {
         kind: 'tests',
         name: 'end to end: outages',
+        hooks: ['./test/e2e/tell-state.ts'],
         files: [
           'test/e2e/!(charts|cluster-set-ip|crossdns|export-and-curl|next-commands|third-cluster).test.ts',
         ],

@@ -224,11 +224,9 @@ describe("the node's own device, on a real Open vSwitch", function () {
   });
 
   it('counts in its metrics what was dropped', async () => {
-    for (const chain of ['inbound', 'forwarded']) {
-      await ask('far', chain === 'inbound' ? '10.113.0.9' : '10.244.99.2', 8080);
-    }
     await until(
       async () => {
+        for (const address of ['10.113.0.9', '10.244.99.2']) await ask('far', address, 8080);
         const counted = ['inbound', 'forwarded'].map(chain =>
           world.metric(`nauti_nri_node_device_dropped_packets_total{chain="${chain}"}`),
         );

@@ -43,6 +43,15 @@ describe('octopus: two gateways of a cluster', function () {
     expect(links).to.not.include('wg0').and.not.include('10.113.0.1');
   });
 
+  it('the standby gives up the address of the gateway, should a program that was killed have left it', async () => {
+    await world.network.exec('gw-m1b', 'ip', ['address', 'add', '10.113.0.1/16', 'dev', 'eth-ovn']);
+    await until(
+      async () => !(await world.network.exec('gw-m1b', 'ip', ['-o', 'address'])).includes('10.113.0.1'),
+      { what: 'the address being gone', timeout: 60_000, detail: () => world.logs().slice(-2500) },
+    );
+    expect(await world.network.pings('pod-m2', pod.m1)).to.equal(true);
+  });
+
   for (const [who, other, how] of [
     ['m1', 'm1b', 'kill'],
     ['m1b', 'm1', 'stop'],
