@@ -68,10 +68,21 @@ async function warnings(cluster: Cluster): Promise<string[]> {
       ...['logs', '-n', 'nauti-system', '-l', `app.kubernetes.io/component=${component}`],
       ...['--all-containers', '--prefix', '--tail=300'],
     ]);
-    const found = stdout.split('\n').filter(line => Number(/"level":(\d+)/.exec(line)?.[1]) >= warning);
-    lines.push(...found.slice(-logLines).map(line => `${cluster} ${line}`.slice(0, logWidth)));
+    const found = stdout.split('\n').flatMap(line => warningIn(line) ?? []);
+    lines.push(...found.slice(-logLines).map(text => `${cluster} ${text}`));
   }
   return lines;
+}
+
+/** A line of kubectl, which begins with `[pod/NAME/CONTAINER]`, as something to read; undefined for what is no warning. */
+function warningIn(line: string): string | undefined {
+  const [, where = '', text = ''] = /^\[pod\/([^\]]+)\] (\{.*)$/.exec(line) ?? [];
+  if (Number(/"level":(\d+)/.exec(text)?.[1] ?? 0) < warning) return undefined;
+  const { time, msg, err } = JSON.parse(text) as { time: string; msg: string; err?: { message: string } };
+  return `${where} ${time.slice(11, 19)} ${msg}${err === undefined ? '' : `: ${err.message}`}`.slice(
+    0,
+    logWidth,
+  );
 }
 
 async function list<Item>(cluster: Cluster, ...words: readonly string[]): Promise<readonly Item[]> {
