@@ -93,6 +93,12 @@ export const gatewayPodLabel = 'nauti.io/cnf';
  */
 export const gatewayAddressLabel = 'nauti.io/gateway-address';
 
+/** Annotations of a Lease that one of ours holds. */
+export const leaseAnnotations = {
+  /** `address:port` of who holds it, where its `/readyz` is. */
+  health: 'nauti.io/health',
+} as const;
+
 /**
  * What people say of a gateway, as annotations of the Node that it runs on. The gateway repeats them on its cluster's
  * Peer, where the other gateways read them.

@@ -26,6 +26,16 @@ export interface LeadershipOptions {
   readonly retryMs?: number | undefined;
   /** Time from one renewal to the next, `retryMs` where it is not given; must be below the renewal deadline. */
   readonly renewMs?: number | undefined;
+  /** Annotations of the Lease while it is ours. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Whether who holds a Lease lives, though it does not renew it: asked from the middle of the lease on, at most once at
+   * a time. One that lives keeps a lease for {@link graceMs} over its end, as what keeps it from renewing may be the API
+   * server. Where it is not given, or is rejected, nobody does.
+   */
+  readonly isAlive?: ((lease: KubeObject, signal: AbortSignal) => Promise<boolean>) | undefined;
+  /** Milliseconds, 0 where it is not given. */
+  readonly graceMs?: number | undefined;
   readonly log: Logger;
   readonly metrics?: Registry | undefined;
   /** Ends the leadership: `lead` is stopped first, then the lease is given back. */
@@ -109,6 +119,10 @@ class Seat {
   readonly #observer = new LeaseObserver();
   /** The Lease as we last wrote it. */
   #held: KubeObject | undefined;
+  /** Whether the one that holds it lives, once that was asked. */
+  #life: Promise<boolean> | undefined;
+  /** Since when a lease of another one is over. */
+  #overSince: number | undefined;
 
   constructor(options: LeadershipOptions, times: Times, log: Logger) {
     this.#options = options;
@@ -189,11 +203,14 @@ class Seat {
     const current = await client.get(leases, { namespace, name }, { signal });
     if (current === undefined) {
       const spec = heldBy(identity, undefined, leaseDurationMs, new Date());
-      this.#held = await client.create(leases, { metadata: { namespace, name }, spec }, { signal });
+      const { annotations = {} } = this.#options;
+      const metadata = { namespace, name, annotations };
+      this.#held = await client.create(leases, { metadata, spec }, { signal });
       return undefined;
     }
     const record = readLease(current);
-    const binding = this.#observer.observe(record, performance.now());
+    const over = this.#observer.observe(record, performance.now());
+    const binding = record.holder === '' ? 0 : await this.#keeps(current, over, until);
     if (record.holder !== identity && binding > 0) {
       this.#held = undefined;
       return binding;
@@ -201,10 +218,37 @@ class Seat {
     return await this.#write(current, signal);
   }
 
+  /** How long its holder keeps a lease, in milliseconds. @param over until it is over. */
+  async #keeps(lease: KubeObject, over: number, until: AbortSignal): Promise<number> {
+    const { isAlive, graceMs = 0, identity } = this.#options;
+    const { leaseDurationMs, renewDeadlineMs, retryMs } = this.#times;
+    const { holder } = readLease(lease);
+    if (over > 0) this.#overSince = undefined;
+    if (isAlive === undefined || holder === identity || over > leaseDurationMs / 2) {
+      this.#life = undefined;
+      return over;
+    }
+    // Before the end, so that the answer is there when it comes.
+    const limit = AbortSignal.any([until, AbortSignal.timeout(Math.ceil(renewDeadlineMs / 2))]);
+    this.#life ??= isAlive(lease, limit).catch(() => false);
+    if (over > 0) return over;
+    const lives = await this.#life;
+    this.#life = undefined;
+    this.#overSince ??= performance.now();
+    const overMs = performance.now() - this.#overSince;
+    if (!lives || overMs >= graceMs) return 0;
+    if (overMs === 0 || overMs < retryMs) this.#log.info({ holder }, 'lease is over, but its holder lives');
+    return retryMs;
+  }
+
   async #write(current: KubeObject, signal: AbortSignal): Promise<undefined> {
-    const { client, identity } = this.#options;
+    const { client, identity, annotations } = this.#options;
     const spec = heldBy(identity, readLease(current), this.#times.leaseDurationMs, new Date());
-    this.#held = await client.update(leases, { ...current, spec }, { signal });
+    const metadata = {
+      ...current.metadata,
+      annotations: { ...current.metadata.annotations, ...annotations },
+    };
+    this.#held = await client.update(leases, { ...current, metadata, spec }, { signal });
     return undefined;
   }
 

@@ -5,6 +5,7 @@ import { carryWhileActive } from './active-gateway.ts';
 import { clusterDeviceIsThere } from './cluster-device.ts';
 import { findHub } from './find-hub.ts';
 import { Gateway } from './gateway.ts';
+import { healthAnnotations, isHolderAlive } from './holder-health.ts';
 import { options } from './options.ts';
 import { OwnNode } from './own-node.ts';
 import { settingsOf } from './settings.ts';
@@ -20,7 +21,7 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
   nauti octopus showconf --cluster-id cluster1 --hub-kubeconfig hub.kubeconfig
   nauti octopus graph --hub-kubeconfig hub.kubeconfig --format svg > clusters.svg`,
   options,
-  async run(given, { log, signal, probes, metrics }) {
+  async run(given, { log, signal, probes, probesPort, metrics }) {
     const settings = await settingsOf(given);
     const access = await accessOf(given.kubeconfig);
     const local = new KubeClient(access, { log, metrics });
@@ -68,6 +69,9 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
             // Who stands by looks more often than who leads writes: what it saw late it waits for longer.
             retryMs: settings.leaseDuration * 0.17,
             renewMs: settings.leaseDuration * 0.25,
+            annotations: healthAnnotations(settings.podIps, probesPort),
+            isAlive: isHolderAlive,
+            graceMs: settings.leaseDuration * 8,
             log,
             metrics,
             signal: until,

@@ -125,7 +125,8 @@ export const options = {
   podIps: {
     flag: 'pod-ips',
     placeholder: 'ADDRESSES',
-    description: 'addresses of the own pod, separated by commas; needed with --service',
+    description:
+      'addresses of the own pod, separated by commas: where the Service leads, and where a second gateway asks whether this one lives',
     parser: addresses,
   },
   internalIp: {

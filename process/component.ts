@@ -10,6 +10,8 @@ export interface ProcessContext {
   /** Aborted by SIGTERM or SIGINT: finish what was begun, then return. */
   readonly signal: AbortSignal;
   readonly probes: Probes;
+  /** Where they are served; undefined where they are not. */
+  readonly probesPort: number | undefined;
   readonly metrics: Registry;
 }
 
@@ -65,12 +67,18 @@ export async function runComponent<S extends OptionSet>(
 ): Promise<number> {
   const log = createLogger(component.name, process_.logLevel as LogLevel);
   const stop = new AbortController();
-  const context: ProcessContext = { log, signal: stop.signal, probes: new Probes(), metrics: new Registry() };
-  await registerRuntimeMetrics(context.metrics);
+  const [checks, metrics] = [new Probes(), new Registry()];
+  await registerRuntimeMetrics(metrics);
   stopOnSignals(stop, log);
   // Probes first: a process that waits for its caches must be seen to live.
-  const probes =
-    process_.httpListen && (await serveProbes(process_.httpListen, context.probes, context.metrics));
+  const served = process_.httpListen && (await serveProbes(process_.httpListen, checks, metrics));
+  const context: ProcessContext = {
+    log,
+    signal: stop.signal,
+    probes: checks,
+    probesPort: served?.port,
+    metrics,
+  };
   try {
     await component.run(options, context);
     if (!stop.signal.aborted && !component.ends) {
@@ -85,7 +93,7 @@ export async function runComponent<S extends OptionSet>(
     log.fatal({ err: error }, 'component failed');
     return 1;
   } finally {
-    await probes?.close();
+    await served?.close();
   }
 }
 

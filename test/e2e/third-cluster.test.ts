@@ -47,6 +47,6 @@ describe('a third cluster', function () {
     process.stdout.write(`\n${tableHead}\n${rowOf('a third cluster joins and dies', seen)}\n\n`);
     expect(seen.stallMs, 'the TCP connection').to.be.a('number');
     // A machine that starts a cluster beside has pauses of its own.
-    expect(seen.longestMs).to.be.below(5_000);
+    expect(seen.longestMs).to.be.below(15_000);
   });
 });

@@ -128,9 +128,9 @@ spec:
             {{- if and (not $hostNetwork) (eq "true" (include "nauti.octopusHasService" .)) }}
             - name: NAUTI_SERVICE
               value: {{ include "nauti.name" $octopus }}
+            {{- end }}
             - name: NAUTI_POD_IPS
               valueFrom: { fieldRef: { fieldPath: status.podIPs } }
-            {{- end }}
             {{- if $isElected }}
             - name: NAUTI_CLUSTER_ADDRESS
               value: manage

@@ -136,7 +136,13 @@ export class HubCluster implements AsyncDisposable {
     const given = { kubeconfig: await this.#hubKubeconfig(), ...flags };
     const texts = Object.fromEntries(Object.entries(given).map(([flag, text]) => [flag, [text]]));
     const settings = readOptions(hubOptions, texts, {});
-    const running = hub.run(settings, { log: silentLogger(), signal: stop.signal, probes, metrics });
+    const running = hub.run(settings, {
+      log: silentLogger(),
+      signal: stop.signal,
+      probes,
+      probesPort: undefined,
+      metrics,
+    });
     return {
       metrics,
       async [Symbol.asyncDispose]() {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Registry } from 'prom-client';
+import type { KubeObject } from '../../../api/meta.ts';
 import { configMaps, leases } from '../../../api/resource.ts';
 import { KubeClient } from '../../../kube/client.ts';
 import { leadWhileHolding, TermEnded } from '../../../kube/leader.ts';
@@ -24,6 +25,9 @@ interface CandidateOptions {
   readonly leaseDurationMs?: number;
   readonly renewDeadlineMs?: number;
   readonly renewMs?: number;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly isAlive?: (lease: KubeObject) => Promise<boolean>;
+  readonly graceMs?: number;
 }
 
 describe('leader election on a real API server', () => {
@@ -87,6 +91,40 @@ describe('leader election on a real API server', () => {
     a.proxy.heal();
     const lease = await plane().admin.get(leases, { namespace, name: 'seat' });
     expect(lease?.spec).to.include({ holderIdentity: 'b', leaseDurationSeconds: 1, leaseTransitions: 1 });
+    expectNoOverlap();
+  });
+
+  it('leaves a lease that is over to who lives, for a while, and takes it from who does not', async () => {
+    const annotations = { where: 'at-a' };
+    const a = await candidate('a', { annotations });
+    await eventually('a leading', () => leader() === 'a');
+    const asked: unknown[] = [];
+    let lives = true;
+    const isAlive = async ({ metadata }: KubeObject) => {
+      asked.push(metadata.annotations);
+      return lives;
+    };
+    const b = await candidate('b', { isAlive, graceMs: 600_000 });
+    a.proxy.partition();
+    const seen = b.proxy.requests;
+    // A lease of a second, and a look each 60 ms.
+    await eventually('many looks', () => asked.length > 3 && b.proxy.requests > seen + 60);
+    expect(reigns.filter(({ who }) => who === 'b')).to.deep.equal([]);
+    expect(asked[0]).to.deep.equal(annotations);
+    lives = false;
+    await eventually('b leading', () => leader() === 'b');
+    a.proxy.heal();
+    expectNoOverlap();
+  });
+
+  it('takes a lease that is over from who lives and does not renew it for too long', async () => {
+    const a = await candidate('a');
+    await eventually('a leading', () => leader() === 'a');
+    await candidate('b', { isAlive: async () => true, graceMs: 500 });
+    const c = await candidate('c', { isAlive: () => Promise.reject(new Error('no')), graceMs: 600_000 });
+    c.proxy.partition();
+    a.proxy.partition();
+    await eventually('b leading', () => leader() === 'b');
     expectNoOverlap();
   });
 

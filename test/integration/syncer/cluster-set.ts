@@ -145,6 +145,7 @@ export function startSyncer(member: Member, flags: Readonly<Record<string, strin
     log: createLogger(`syncer ${member.id}`, process.env.NAUTI_TEST_LOG === '1' ? 'debug' : 'fatal'),
     signal: controller.signal,
     probes: new Probes(),
+    probesPort: undefined,
     metrics: new Registry(),
   };
   const running = syncer.run(readOptions(syncer.options, texts, {}), context);
