@@ -190,7 +190,9 @@ class Seat {
   /** Takes or renews the lease. @returns undefined where it is ours, else how long it still binds us, in milliseconds. */
   async #attempt(until: AbortSignal): Promise<number | undefined> {
     // A connection that hangs leaves time for a second attempt on another one.
-    const signal = AbortSignal.any([until, AbortSignal.timeout(Math.ceil(this.#times.renewDeadlineMs / 2))]);
+    const soon = () =>
+      AbortSignal.any([until, AbortSignal.timeout(Math.ceil(this.#times.renewDeadlineMs / 2))]);
+    const signal = soon();
     const { client, namespace, name, identity } = this.#options;
     const { leaseDurationMs } = this.#times;
     if (this.#held !== undefined) {
@@ -215,7 +217,7 @@ class Seat {
       this.#held = undefined;
       return binding;
     }
-    return await this.#write(current, signal);
+    return await this.#write(current, soon());
   }
 
   /** How long its holder keeps a lease, in milliseconds. @param over until it is over. */
@@ -233,11 +235,12 @@ class Seat {
     this.#life ??= isAlive(lease, limit).catch(() => false);
     if (over > 0) return over;
     const lives = await this.#life;
-    this.#life = undefined;
+    // Who is dead stays dead until it renews.
+    if (lives) this.#life = undefined;
     this.#overSince ??= performance.now();
     const overMs = performance.now() - this.#overSince;
     if (!lives || overMs >= graceMs) return 0;
-    if (overMs === 0 || overMs < retryMs) this.#log.info({ holder }, 'lease is over, but its holder lives');
+    if (overMs < retryMs) this.#log.info({ holder }, 'lease is over, but its holder lives');
     return retryMs;
   }
 

@@ -168,7 +168,7 @@ export class Gateway {
     const { settings } = this.#options;
     this.#keys = await this.#secret.open(signal);
     this.#words.begin();
-    this.#tunnel.deviceIsNew();
+    this.#tunnel.begin();
     const stop = new AbortController();
     const until = AbortSignal.any([signal, stop.signal]);
     const rotation = new Rotation({

@@ -68,6 +68,12 @@ export class Tunnel {
     return this.#isReady;
   }
 
+  /** This gateway becomes the active one. */
+  begin(): void {
+    this.#listenPort.renew();
+    this.deviceIsNew();
+  }
+
   /** The device is another one, which has nothing yet. */
   deviceIsNew(): void {
     this.#isReady = false;
