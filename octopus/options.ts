@@ -183,7 +183,7 @@ export const options = {
   listenPort: {
     flag: 'listen-port',
     placeholder: 'PORT',
-    description: 'UDP port that WireGuard listens on',
+    description: 'UDP port that WireGuard listens on; any other one where nobody dials this gateway',
     parser: integer(1, 65_535),
     default: String(defaultPort),
   },
