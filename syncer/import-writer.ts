@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type KubeObject, type OwnerReference, objectKey } from '../api/meta.ts';
 import { fieldManagers } from '../api/names.ts';
 import { derivedServiceName } from '../api/object-names.ts';
@@ -56,6 +57,11 @@ export interface ImportWriterOptions {
 
 /** Requests at once for one service. */
 const parallelWrites = 4;
+/**
+ * Pauses before an address is asked for again that is said to be allocated: the API server gives the address of a deleted
+ * Service back a moment after it told everybody of the deletion. Milliseconds.
+ */
+const releasePausesMs = [50, 150, 400, 1_000] as const;
 
 /** The writes of one reconcile of one import, each left out where the cache says that it would change nothing. */
 export class ImportWriter {
@@ -134,18 +140,20 @@ export class ImportWriter {
   /** The address that it had before is asked for first; where somebody else has it by now, any other will do. */
   async #applyDerived(object: KubeObject, isNew: boolean): Promise<DerivedService | undefined> {
     const spec = object.spec as { clusterIP?: string };
-    let applied: KubeObject;
-    try {
-      applied = await this.#local.client.apply(services, object, this.#applying);
-    } catch (error) {
-      const taken =
-        error instanceof KubeError && error.status === 422 && isNew && spec.clusterIP !== undefined;
-      if (!taken) throw error;
-      const { clusterIP: _, ...rest } = spec;
-      applied = await this.#local.client.apply(services, { ...object, spec: rest }, this.#applying);
+    const apply = (wanted: object) =>
+      this.#local.client.apply(services, { ...object, spec: wanted }, this.#applying);
+    for (const pauseMs of [...releasePausesMs, undefined]) {
+      try {
+        return derivedOf(await apply(spec));
+      } catch (error) {
+        const isRefused = error instanceof KubeError && error.status === 422;
+        if (!isRefused || !isNew || spec.clusterIP === undefined) throw error;
+        if (pauseMs === undefined || !/already allocated/.test(error.message)) break;
+        await sleep(pauseMs, undefined, { signal: this.#signal });
+      }
     }
-    const view = readService(applied);
-    return view.kind === 'derived' ? view : undefined;
+    const { clusterIP: _, ...rest } = spec;
+    return derivedOf(await apply(rest));
   }
 
   async removeVip(): Promise<void> {
@@ -212,6 +220,11 @@ export class ImportWriter {
       { ...this.#applying, subresource: 'status' },
     );
   }
+}
+
+function derivedOf(applied: KubeObject): DerivedService | undefined {
+  const view = readService(applied);
+  return view.kind === 'derived' ? view : undefined;
 }
 
 /** Whether the API server refused a Service because this cluster lacks the address family. */
