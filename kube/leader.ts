@@ -189,10 +189,7 @@ class Seat {
 
   /** Takes or renews the lease. @returns undefined where it is ours, else how long it still binds us, in milliseconds. */
   async #attempt(until: AbortSignal): Promise<number | undefined> {
-    // A connection that hangs leaves time for a second attempt on another one.
-    const soon = () =>
-      AbortSignal.any([until, AbortSignal.timeout(Math.ceil(this.#times.renewDeadlineMs / 2))]);
-    const signal = soon();
+    const signal = this.#limited(until);
     const { client, namespace, name, identity } = this.#options;
     const { leaseDurationMs } = this.#times;
     if (this.#held !== undefined) {
@@ -217,13 +214,18 @@ class Seat {
       this.#held = undefined;
       return binding;
     }
-    return await this.#write(current, soon());
+    return await this.#write(current, this.#limited(until));
+  }
+
+  /** A connection that hangs leaves time for a second attempt on another one. */
+  #limited(until: AbortSignal): AbortSignal {
+    return AbortSignal.any([until, AbortSignal.timeout(Math.ceil(this.#times.renewDeadlineMs / 2))]);
   }
 
   /** How long its holder keeps a lease, in milliseconds. @param over until it is over. */
   async #keeps(lease: KubeObject, over: number, until: AbortSignal): Promise<number> {
     const { isAlive, graceMs = 0, identity } = this.#options;
-    const { leaseDurationMs, renewDeadlineMs, retryMs } = this.#times;
+    const { leaseDurationMs, retryMs } = this.#times;
     const { holder } = readLease(lease);
     if (over > 0) this.#overSince = undefined;
     if (isAlive === undefined || holder === identity || over > leaseDurationMs / 2) {
@@ -231,8 +233,7 @@ class Seat {
       return over;
     }
     // Before the end, so that the answer is there when it comes.
-    const limit = AbortSignal.any([until, AbortSignal.timeout(Math.ceil(renewDeadlineMs / 2))]);
-    this.#life ??= isAlive(lease, limit).catch(() => false);
+    this.#life ??= isAlive(lease, this.#limited(until)).catch(() => false);
     if (over > 0) return over;
     const lives = await this.#life;
     // Who is dead stays dead until it renews.

@@ -147,13 +147,17 @@ export async function readDevice(
   };
 }
 
+async function readLinks(signal?: AbortSignal): Promise<IpAddress[]> {
+  return parseIpBatch(await runProgram('ip', ['-j', 'address', 'show'], { signal })).flat() as IpAddress[];
+}
+
 /** Of a device, and of addresses with prefix length on another one, those that there are. */
 export async function readLeftovers(looked: {
   readonly device: string;
   readonly clusterDevice: string;
   readonly addresses: readonly string[];
 }): Promise<readonly string[]> {
-  const links = parseIpBatch(await runProgram('ip', ['-j', 'address', 'show'])).flat() as IpAddress[];
+  const links = await readLinks();
   const cluster = links.find(({ ifname }) => ifname === looked.clusterDevice);
   const held = cluster === undefined ? [] : addressesOf(cluster);
   return [
@@ -171,14 +175,10 @@ export async function readUnderlay(
 > {
   const defaults = (family: 4 | 6) =>
     runProgram('ip', [`-${family}`, '-j', 'route', 'show', 'default'], { signal }).catch(() => '');
-  const [links, routes4, routes6] = await Promise.all([
-    runProgram('ip', ['-j', 'address', 'show'], { signal }),
-    defaults(4),
-    defaults(6),
-  ]);
+  const [links, routes4, routes6] = await Promise.all([readLinks(signal), defaults(4), defaults(6)]);
   const routes = [...parseIpBatch(routes4), ...parseIpBatch(routes6)].flat() as IpRoute[];
   const name = device ?? routes.find(({ dev }) => dev !== undefined)?.dev;
-  const found = (parseIpBatch(links).flat() as IpAddress[]).find(({ ifname }) => ifname === name);
+  const found = links.find(({ ifname }) => ifname === name);
   if (name === undefined || found?.mtu === undefined) return undefined;
   const addresses = (found.addr_info ?? [])
     .filter(({ scope }) => scope === 'global')

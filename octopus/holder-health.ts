@@ -1,8 +1,9 @@
 /** Whether the gateway that carries the tunnels lives, as the others of its cluster can see without the API server. */
 import { request } from 'node:http';
+import { isIP } from 'node:net';
 import type { KubeObject } from '../api/meta.ts';
 import { leaseAnnotations } from '../api/names.ts';
-import { parseAddress } from '../ipam/address.ts';
+import { formatTarget, parseTarget, type Target } from './host-port.ts';
 
 /**
  * What a gateway writes on the Lease that it holds: where its `/readyz` is, which fails until it could carry the tunnels.
@@ -15,8 +16,7 @@ export function healthAnnotations(
 ): Readonly<Record<string, string>> {
   const [address] = podIps ?? [];
   if (address === undefined || port === undefined) return {};
-  const host = address.includes(':') ? `[${address}]` : address;
-  return { [leaseAnnotations.health]: `${host}:${port}` };
+  return { [leaseAnnotations.health]: formatTarget({ host: address, port }) };
 }
 
 /** Asks who holds a Lease whether it lives; one that says nothing of itself does not. */
@@ -34,8 +34,7 @@ export async function isHolderAlive({ metadata }: KubeObject, signal: AbortSigna
 }
 
 /** An address and a port; undefined for anything else, names too. */
-function readPlace(text: string): { readonly host: string; readonly port: number } | undefined {
-  const [, host = '', digits = ''] = /^\[?([0-9a-f.:]+?)\]?:(\d{1,5})$/.exec(text) ?? [];
-  const port = Number(digits);
-  return parseAddress(host) === undefined || port < 1 || port > 65_535 ? undefined : { host, port };
+function readPlace(text: string): Target | undefined {
+  const place = parseTarget(text, 0);
+  return place === undefined || isIP(place.host) === 0 || place.port === 0 ? undefined : place;
 }

@@ -140,8 +140,8 @@ export class PortController {
         break;
       } catch (error) {
         // Another one came between, or nobody knows whether it is written: what is there by the next begin tells.
-        if (!(error instanceof FencedError || error instanceof OutcomeUnknownError)) throw error;
-        const reason = error instanceof FencedError ? 'fenced' : 'unknown';
+        const reason = failureReason(error);
+        if (reason !== 'fenced' && reason !== 'unknown') throw error;
         this.#options.metrics.transactionFailures.inc({ reason });
       }
     }
@@ -253,8 +253,9 @@ export class PortController {
     signal: AbortSignal,
   ): Promise<void> {
     const { northbound, metrics, identity } = this.#options;
-    if (error instanceof FencedError) {
-      metrics.transactionFailures.inc({ reason: 'fenced' });
+    const reason = failureReason(error);
+    metrics.transactionFailures.inc({ reason });
+    if (reason === 'fenced') {
       this.#log.warn({ err: error }, 'the switch is not ours any more, taking it over again');
       // Another writer gave addresses out meanwhile; a database that was lost did not, and then we know better.
       if (northbound.isTakenOver) await this.#takeOver(decide, signal);
@@ -262,14 +263,12 @@ export class PortController {
       for (const { key } of this.#options.owners.values()) this.enqueue(key);
       return this.#again(keys);
     }
-    if (error instanceof OutcomeUnknownError) {
-      metrics.transactionFailures.inc({ reason: 'unknown' });
+    if (reason === 'unknown') {
       // Whatever was under way is seen by the end of this, or never happens.
       await northbound.begin(identity, signal);
       return this.#again(keys);
     }
-    const refused = error instanceof TransactionError;
-    metrics.transactionFailures.inc({ reason: refused ? 'refused' : 'failed' });
+    const refused = reason === 'refused';
     if (refused && keys.length > 1) {
       // One of them is at fault: smaller groups find it, and serve the others.
       this.#groupSize = Math.max(1, Math.ceil(keys.length / 4));
@@ -285,4 +284,11 @@ export class PortController {
   #again(keys: readonly string[]): void {
     for (const key of keys) this.#queue.add(key);
   }
+}
+
+/** Why a transaction did not succeed, as the metric has it. */
+function failureReason(error: unknown): 'fenced' | 'unknown' | 'refused' | 'failed' {
+  if (error instanceof FencedError) return 'fenced';
+  if (error instanceof OutcomeUnknownError) return 'unknown';
+  return error instanceof TransactionError ? 'refused' : 'failed';
 }

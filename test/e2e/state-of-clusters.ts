@@ -1,6 +1,6 @@
 /** What does not look well in the clusters of the lab, in few lines: for somebody who has nothing but the gate's output. */
 import type { Peer } from '../../api/peer.ts';
-import { type Cluster, tryKubectl } from './kubectl.ts';
+import { type Cluster, readJson, tryKubectl } from './kubectl.ts';
 
 const clusters: readonly Cluster[] = ['hub', 'cluster1', 'cluster2'];
 /** Lines of a component's log that are shown at most, and their characters. */
@@ -86,7 +86,5 @@ function warningIn(line: string): string | undefined {
 }
 
 async function list<Item>(cluster: Cluster, ...words: readonly string[]): Promise<readonly Item[]> {
-  const { code, stdout, stderr } = await tryKubectl(cluster, ['get', ...words, '-o', 'json']);
-  if (code !== 0) throw new Error(`${cluster}: ${stderr}`);
-  return (JSON.parse(stdout) as { items: Item[] }).items;
+  return ((await readJson(cluster, words)) as { items: Item[] }).items;
 }

@@ -123,6 +123,15 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
+{{/* A node that is overloaded gets slower by each container that is started again: only who is silent for a minute is. */}}
+{{- define "nauti.livenessProbe" -}}
+livenessProbe:
+  httpGet: { path: /healthz, port: http }
+  periodSeconds: 10
+  timeoutSeconds: 10
+  failureThreshold: 6
+{{- end }}
+
 {{/* What the container of a component has beside its environment, ports and volumes. */}}
 {{- define "nauti.containerSettings" -}}
 {{- $values := .settings | default (get .root.Values (.values | default .component)) -}}
@@ -138,12 +147,7 @@ securityContext:
     add: {{ toJson . }}
     {{- end }}
 {{- if ne (toString .probes) "false" }}
-{{- /* A node that is overloaded gets slower by each container that is started again: only who is silent for a minute is. */}}
-livenessProbe:
-  httpGet: { path: /healthz, port: http }
-  periodSeconds: 10
-  timeoutSeconds: 10
-  failureThreshold: 6
+{{ include "nauti.livenessProbe" . }}
 readinessProbe:
   httpGet: { path: /readyz, port: http }
   periodSeconds: 2

@@ -20,6 +20,7 @@ import {
   exportConditions,
   exportService,
   importedSlices,
+  importWithVip,
   listAll,
   makeNamespace,
   makeService,
@@ -141,11 +142,7 @@ describe('syncers of two clusters', function () {
 
     it('keeps its VIP while exports, ports and endpoints change, and after the derived Service was deleted', async () => {
       await exportFromOne('web', ['10.1.0.1']);
-      const before = await eventually(
-        'the VIP',
-        () => readImport(two(), ns, 'web'),
-        x => x?.ips.length === 1,
-      );
+      const before = await importWithVip(two(), ns, 'web');
       await one().patch(
         services,
         { namespace: ns, name: 'web' },
@@ -185,11 +182,7 @@ describe('syncers of two clusters', function () {
 
     it('gets another VIP where somebody took the one that it had', async () => {
       await exportFromOne('web', ['10.1.0.1']);
-      const before = await eventually(
-        'the VIP',
-        () => readImport(two(), ns, 'web'),
-        x => x?.ips.length === 1,
-      );
+      const before = await importWithVip(two(), ns, 'web');
       const name = derivedServiceName(ns, 'web');
       const spec = { clusterIP: before?.ips[0], ports: [{ port: 80 }] };
       const squatter = { metadata: { namespace: ns, name: 'squatter' }, spec };

@@ -30,6 +30,7 @@ import {
   exportConditions,
   exportService,
   importedSlices,
+  importWithVip,
   listAll,
   makeNamespace,
   makeService,
@@ -163,13 +164,7 @@ describe('syncers when things break', function () {
         .map(slice => slice.metadata.labels?.['multicluster.kubernetes.io/source-cluster'])
         .sort();
     await eventually('both', () => sources(two()), ['cluster1', 'cluster2']);
-    const vip = (
-      await eventually(
-        'the VIP',
-        () => readImport(two(), ns, 'web'),
-        x => x?.ips.length === 1,
-      )
-    )?.ips;
+    const vip = (await importWithVip(two(), ns, 'web'))?.ips;
     await stop(first);
     const diedAt = performance.now();
 

@@ -197,3 +197,16 @@ export async function deleteQuietly(
     if (!(error instanceof KubeError && error.status === 404)) throw error;
   }
 }
+
+/** Waits until an import has its address. */
+export function importWithVip(
+  client: KubeClient,
+  namespace: string,
+  name: string,
+): Promise<ImportState | undefined> {
+  return eventually(
+    'the VIP',
+    () => readImport(client, namespace, name),
+    found => found?.ips.length === 1,
+  );
+}
