@@ -1,6 +1,6 @@
 import { interfaceName, isInterfaceName } from './interface-name.ts';
 import { type NicPlan, podDevice } from './nic-plan.ts';
-import { type NicRepair, repairNic } from './nic-repair.ts';
+import { isNoRepair, type NicRepair, repairNic } from './nic-repair.ts';
 import type { SwitchPort } from './node-switch.ts';
 import type { ObservedLink, ObservedNamespace } from './observed-nic.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -79,8 +79,7 @@ function hostEnd(inPod: ObservedLink, host: ObservedNamespace): ObservedLink | u
 export function isNothingToDo(attachment: Attachment): boolean {
   return (
     attachment.kind === 'keep' &&
-    attachment.inPod.lines.length === 0 &&
-    !attachment.inPod.checksums &&
+    isNoRepair(attachment.inPod) &&
     attachment.onHost.length === 0 &&
     attachment.port === 'keep' &&
     attachment.remove.length === 0

@@ -7,6 +7,7 @@ import { KubeClient } from '../kube/client.ts';
 import { defineComponent } from '../process/component.ts';
 import { Announcer } from './announcer.ts';
 import { removeGatewayTaint } from './gateway-taint.ts';
+import { findNetSysctl } from './net-sysctl.ts';
 import { NicKeeper } from './nic-keeper.ts';
 import { NodeDeviceKeeper } from './node-device-keeper.ts';
 import { NodeNetwork } from './node-network.ts';
@@ -48,7 +49,8 @@ Example, beside a containerd and an Open vSwitch of the machine:
       onState: state =>
         log.debug({ state: state.state, err: 'error' in state ? state.error : undefined }, 'OVS'),
     });
-    using devices = new PodDevices(given.netnsDirectory);
+    const sysctl = await findNetSysctl(given.netSysctl, log);
+    using devices = new PodDevices(given.netnsDirectory, sysctl);
     const underlay = new NodeUnderlay({ ...given, nodeSwitch, devices, log });
     const announcer = new Announcer(join(dirname(given.ovsSocket), `${given.bridge}.mgmt`), log);
     const keeper = new NicKeeper({
@@ -62,7 +64,7 @@ Example, beside a containerd and an Open vSwitch of the machine:
       registry: metrics,
       runtime: () => link,
     });
-    const network = new NodeNetwork();
+    const network = new NodeNetwork(sysctl);
     const shared = { client, nodeSwitch, underlay, log, registry: metrics };
     const nodeDevice = new NodeDeviceKeeper({ ...given, ...shared, network });
     const link: RuntimeLink = new RuntimeLink({

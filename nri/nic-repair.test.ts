@@ -42,6 +42,7 @@ const healthyPod: ObservedNamespace = {
   links: [inPod],
   routes: [{ device: 'eth-ovn', destination: '10.112.0.0/12', gateway: '10.113.0.1', mtu: 1420 }],
   leavesChecksums: false,
+  takesRouters: false,
 };
 const hostEnd: ObservedLink = {
   ...inPod,
@@ -52,7 +53,12 @@ const hostEnd: ObservedLink = {
   takesArp: false,
   addresses: [],
 };
-const healthyHost: ObservedNamespace = { links: [hostEnd], routes: [], leavesChecksums: undefined };
+const healthyHost: ObservedNamespace = {
+  links: [hostEnd],
+  routes: [],
+  leavesChecksums: undefined,
+  takesRouters: undefined,
+};
 const port: SwitchPort = {
   name: device,
   sandboxId: 'abc',
@@ -72,7 +78,7 @@ const healthy = {
 
 describe('the repair of a NIC', () => {
   it('of a healthy one is nothing', () => {
-    expect(repairNic(plan, healthyPod)).to.deep.equal({ lines: [], checksums: false });
+    expect(repairNic(plan, healthyPod)).to.deep.equal({ lines: [], checksums: false, routers: false });
   });
 
   it('does what differs and no more', () => {
@@ -80,10 +86,12 @@ describe('the repair of a NIC', () => {
       ...healthyPod,
       links: [{ ...inPod, mtu: 1500, mac: '02:00:00:00:00:01' }],
       leavesChecksums: true,
+      takesRouters: true,
     };
     expect(repairNic(plan, pod)).to.deep.equal({
       lines: ['link set dev eth-ovn address 0a:58:0a:71:00:05', 'link set dev eth-ovn mtu 1442'],
       checksums: true,
+      routers: true,
     });
   });
 
@@ -238,6 +246,7 @@ describe('the MTU', () => {
     links: [{ ...hostEnd, name: 'br-phy', mtu: 9000, addresses: ['203.0.113.5/24'] }],
     routes: [],
     leavesChecksums: undefined,
+    takesRouters: undefined,
   };
   const sources = {
     mtu: 0,
@@ -291,6 +300,7 @@ describe('what ip prints', () => {
       '[{"ifindex":2,"link_index":9,"ifname":"eth-ovn","flags":["UP"],"mtu":1442,"address":"0a:58:0a:71:00:05","linkinfo":{"info_kind":"veth"},"addr_info":[{"local":"10.113.0.5","prefixlen":16,"scope":"global"},{"local":"fe80::1","prefixlen":64,"scope":"link"}]}]',
       '[{"type":"unicast","dst":"10.112.0.0/12","gateway":"10.113.0.1","dev":"eth-ovn","table":"main","metrics":[{"mtu":1420}]},{"dst":"10.0.0.0/8","gateway":"10.1.1.1","dev":"eth0","table":"100"}]',
       'tx-checksumming: on',
+      'accept_ra: 2',
       '',
     ].join('\n');
     expect(readNamespace(output)).to.deep.equal({
@@ -311,6 +321,7 @@ describe('what ip prints', () => {
       ],
       routes: [{ device: 'eth-ovn', destination: '10.112.0.0/12', gateway: '10.113.0.1', mtu: 1420 }],
       leavesChecksums: true,
+      takesRouters: true,
     });
     expect(() => readNamespace('[{')).to.throw(SyntaxError);
   });

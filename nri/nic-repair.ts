@@ -7,6 +7,28 @@ export interface NicRepair {
   readonly lines: readonly string[];
   /** Whether `ethtool` must switch checksums off. */
   readonly checksums: boolean;
+  /** Whether it must no more believe router advertisements. */
+  readonly routers: boolean;
+}
+
+export function isNoRepair({ lines, checksums, routers }: NicRepair): boolean {
+  return lines.length === 0 && !checksums && !routers;
+}
+
+/**
+ * A script that does a repair: {@link repairWords} are its words, the lines its standard input. All is tried, whatever
+ * fails; the exit code tells.
+ */
+export function repairingScript(device: string): string {
+  return `ip -force -batch -; code=$?
+test "$0" = false || ethtool -K ${device} tx off >/dev/null || code=$?
+test -z "$1" || echo 0 >"$1/ipv6/conf/${device}/accept_ra" || code=$?
+exit $code`;
+}
+
+/** @param sysctl directory; empty where there is nothing to set. */
+export function repairWords({ checksums, routers }: NicRepair, sysctl: string): string[] {
+  return [String(checksums), routers ? sysctl : ''];
 }
 
 /** Everything that a new NIC needs after its device was made with MAC and MTU. */
@@ -45,7 +67,11 @@ export function repairNic(plan: NicPlan, observed: ObservedNamespace, name: stri
     // Routes go with the last address of their network, and with the device when it is down.
     if (!found || tooMuch.length > 0 || !link.isUp) lines.push(replaceRoute(route, name));
   }
-  return { lines, checksums: plan.ownChecksums && observed.leavesChecksums !== false };
+  return {
+    lines,
+    checksums: plan.ownChecksums && observed.leavesChecksums !== false,
+    routers: observed.takesRouters === true,
+  };
 }
 
 /** `nodad`: OVN answers for an address only at the port that it belongs to. */

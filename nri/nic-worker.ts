@@ -8,6 +8,7 @@ import { interfaceName } from './interface-name.ts';
 import type { NriMetrics } from './metrics.ts';
 import { NetnsError } from './netns.ts';
 import { type NicPlan, planNic, samePlan } from './nic-plan.ts';
+import { isNoRepair } from './nic-repair.ts';
 import { externalIdsOf, isForSamePod, type NodeSwitch, type SwitchPort, saysAll } from './node-switch.ts';
 import type { NodeUnderlay } from './node-underlay.ts';
 import { findOrphans } from './orphans.ts';
@@ -246,7 +247,7 @@ export class NicWorker {
     }
     const { device, inPod, onHost } = attachment;
     if (onHost.length > 0) await devices.changeOnHost(onHost, signal);
-    if (inPod.lines.length > 0 || inPod.checksums) await devices.repair(inPod, netns, signal);
+    if (!isNoRepair(inPod)) await devices.repair(inPod, netns, signal);
     if (attachment.port === 'add') await nodeSwitch.addPort(device, externalIds, signal);
     const port = nodeSwitch.portsOf(sandbox.id).find(({ name }) => name === device);
     if (port !== undefined && !saysAll(port, externalIds))

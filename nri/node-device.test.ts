@@ -52,6 +52,7 @@ const host: ObservedNamespace = {
     { device: 'ovn0', destination: 'fd00:10::/32', gateway: 'fd00:10:113::1', mtu: 1420 },
   ],
   leavesChecksums: false,
+  takesRouters: false,
 };
 const port: NodePort = {
   name: 'ovn0',
@@ -120,6 +121,7 @@ describe("the node's own device", () => {
             'route replace 10.112.0.0/12 via 10.113.0.1 dev ovn0 mtu 1420',
           ],
           checksums: false,
+          routers: false,
         },
       },
     ],
@@ -127,7 +129,7 @@ describe("the node's own device", () => {
       'checksums',
       { ...host, leavesChecksums: true },
       port,
-      { kind: 'repair', repair: { lines: [], checksums: true } },
+      { kind: 'repair', repair: { lines: [], checksums: true, routers: false } },
     ],
   ];
   for (const [what, observed, found, step] of steps) {

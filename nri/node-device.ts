@@ -5,7 +5,7 @@ import { formatAddress, parseAddress } from '../ipam/address.ts';
 import { type Cidr, cidrHas, formatCidr } from '../ipam/cidr.ts';
 import type { Allocation } from './allocation.ts';
 import { type NicPlan, planNic, type Underlay } from './nic-plan.ts';
-import { type NicRepair, repairNic } from './nic-repair.ts';
+import { isNoRepair, type NicRepair, repairNic } from './nic-repair.ts';
 import { firewallOf } from './node-firewall.ts';
 import type { NodePort, WantedNodePort } from './node-switch.ts';
 import type { ObservedNamespace } from './observed-nic.ts';
@@ -69,7 +69,7 @@ export function nextStep(
   if (!saysAll(port, plan.port)) return { kind: 'set' };
   if (link === undefined || port.isDead) return { kind: 'missing', isLost: port.isSeen };
   const repair = repairNic(plan.nic, host, nodeDevice);
-  return repair.lines.length === 0 && !repair.checksums ? { kind: 'done' } : { kind: 'repair', repair };
+  return isNoRepair(repair) ? { kind: 'done' } : { kind: 'repair', repair };
 }
 
 /** The route to all clusters would take away what the node reaches otherwise. */

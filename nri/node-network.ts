@@ -1,17 +1,16 @@
-import type { NicRepair } from './nic-repair.ts';
+import { type NicRepair, repairingScript, repairWords } from './nic-repair.ts';
 import { nodeDevice } from './node-device.ts';
 import { type FirewallListing, firewallTable, readListing } from './node-firewall.ts';
-import { type ObservedNamespace, observingLines, readNamespace } from './observed-nic.ts';
+import { type ObservedNamespace, observingLines, observingScript, readNamespace } from './observed-nic.ts';
 import { runProgram } from './program.ts';
 
 /** Stands between what `ip` and `ethtool` print and what `nft` does. */
 const rulesBelow = '-- rules --';
 
 // The scripts are constant; what varies is lines of numbers on standard input.
-const observeScript = `ip -json -details -force -batch - && { ethtool -k ${nodeDevice} 2>/dev/null | grep ^tx-checksumming || :; } &&
+const observeScript = `${observingScript(nodeDevice)}
 echo '${rulesBelow}' && { nft list table inet ${firewallTable} 2>/dev/null || :; }`;
-/** `-force`: where the node has no IPv6, the rest is done all the same; the exit code tells. */
-const repairScript = `ip -force -batch -; code=$?; test "$0" = false || ethtool -K ${nodeDevice} tx off >/dev/null || code=$?; exit $code`;
+const repairScript = repairingScript(nodeDevice);
 
 export interface ObservedNode {
   readonly host: ObservedNamespace;
@@ -21,9 +20,16 @@ export interface ObservedNode {
 
 /** The node's own network, as far as the node's device needs it: by one process tree a look, and one a repair. */
 export class NodeNetwork {
+  readonly #sysctl: string;
+
+  /** @param sysctl what {@link findNetSysctl} found. */
+  constructor(sysctl: string | undefined) {
+    this.#sysctl = sysctl ?? '';
+  }
+
   async observe(signal: AbortSignal): Promise<ObservedNode> {
     const input = observingLines.map(line => `${line}\n`).join('');
-    const output = await runProgram('sh', ['-c', observeScript], { input, signal });
+    const output = await runProgram('sh', ['-c', observeScript, this.#sysctl], { input, signal });
     const [host = '', listing = ''] = output.split(`${rulesBelow}\n`);
     return {
       host: readNamespace(host),
@@ -31,9 +37,9 @@ export class NodeNetwork {
     };
   }
 
-  async repair({ lines, checksums }: NicRepair, signal: AbortSignal): Promise<void> {
-    const input = lines.map(line => `${line}\n`).join('');
-    await runProgram('sh', ['-c', repairScript, String(checksums)], { input, signal });
+  async repair(repair: NicRepair, signal: AbortSignal): Promise<void> {
+    const input = repair.lines.map(line => `${line}\n`).join('');
+    await runProgram('sh', ['-c', repairScript, ...repairWords(repair, this.#sysctl)], { input, signal });
   }
 
   /** Replaces the rules, in one transaction. */

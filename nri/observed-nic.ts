@@ -28,19 +28,31 @@ export interface ObservedNamespace {
   readonly routes: readonly ObservedRoute[];
   /** Whether the NIC leaves its checksums to others; undefined where nobody asked. */
   readonly leavesChecksums: boolean | undefined;
+  /** Whether the NIC believes router advertisements; undefined where nobody asked, or nothing can be done about it. */
+  readonly takesRouters: boolean | undefined;
 }
 
-/** `ip -json -batch` with these lines prints what {@link readNamespace} reads. */
+/** What {@link observingScript} reads from its standard input. */
 export const observingLines = ['address show', 'route show table all'] as const;
+
+/** A script that prints what {@link readNamespace} reads. Its word is the sysctl directory, if any. */
+export function observingScript(device: string): string {
+  return `ip -json -details -force -batch - && { ethtool -k ${device} 2>/dev/null | grep ^tx-checksumming || :; } || exit
+routers="$0/ipv6/conf/${device}/accept_ra"
+if test -n "$0" && test -e "$routers"; then echo "accept_ra: $(cat "$routers")"; fi`;
+}
 
 /** @throws Error where the output is not that of `ip`. */
 export function readNamespace(output: string): ObservedNamespace {
   const links: ObservedLink[] = [];
   const routes: ObservedRoute[] = [];
   let leavesChecksums: boolean | undefined;
+  let takesRouters: boolean | undefined;
   for (const line of output.split('\n')) {
     const checksums = /^tx-checksumming: (on|off)/.exec(line);
     if (checksums !== null) leavesChecksums = checksums[1] === 'on';
+    const routers = /^accept_ra: (\d)/.exec(line);
+    if (routers !== null) takesRouters = routers[1] !== '0';
     if (!line.startsWith('[')) continue;
     for (const entry of parseList(line)) {
       const link = readLink(entry);
@@ -49,7 +61,7 @@ export function readNamespace(output: string): ObservedNamespace {
       if (route !== undefined) routes.push(route);
     }
   }
-  return { links, routes, leavesChecksums };
+  return { links, routes, leavesChecksums, takesRouters };
 }
 
 function parseList(line: string): readonly Record<string, unknown>[] {

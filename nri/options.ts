@@ -87,6 +87,14 @@ export const options = {
     default: '/var/run/netns,/run/netns',
     repeatable: true,
   },
+  netSysctl: {
+    flag: 'net-sysctl-dir',
+    placeholder: 'PATH',
+    description:
+      'directory /proc/sys/net, writable: a container has it only for reading, unless it is mounted elsewhere too',
+    parser: absolutePath,
+    default: '/proc/sys/net',
+  },
   ovsSocket: {
     flag: 'ovs-socket',
     placeholder: 'PATH',

@@ -1,28 +1,41 @@
 import type { FileHandle } from 'node:fs/promises';
 import { openNetns } from './netns.ts';
 import { type NicPlan, podDevice } from './nic-plan.ts';
-import { type NicRepair, setUpLines } from './nic-repair.ts';
-import { type ObservedNamespace, observingLines, readNamespace } from './observed-nic.ts';
+import { type NicRepair, repairingScript, repairWords, setUpLines } from './nic-repair.ts';
+import { type ObservedNamespace, observingLines, observingScript, readNamespace } from './observed-nic.ts';
 import { ProgramError, ReadyProgram, runProgram } from './program.ts';
 
 // The scripts are constant; what varies are arguments made of numbers, and file 3: the pod's network namespace.
 
 /**
- * Its first line of input: the host's device, MTU, MAC, whether the pod must calculate checksums itself, and where the open
- * network namespace is found; then lines for the pod's side. It prints a word when the device is there on the node.
- * `ethtool` takes as long as `ip`, so both work at once.
+ * The pod's side, before anything is sent there. Its words: the sysctl directory, whether the pod must calculate checksums
+ * itself; lines for `ip` on standard input. `ethtool` takes as long as `ip`, so both work at once.
+ *
+ * No router is asked for, no advertisement of one believed: any pod could send them (CVE-2020-10749). Addresses are OVN's
+ * to give, so nobody is asked whether they are taken. Both questions would go to every port of the network.
+ */
+const setUpScript = `test -z "$0" || for name in accept_ra dad_transmits; do echo 0 >"$0/ipv6/conf/${podDevice}/$name"; done
+if test "$1" = true; then ethtool -K ${podDevice} tx off >/dev/null & fi
+ip -batch - && wait $!`;
+/**
+ * Its first line of input: the host's device, MTU, MAC, whether the pod must calculate checksums itself, where the open
+ * network namespace is found, and the sysctl directory, if any; then lines for the pod's side. It prints a word when the
+ * device is there on the node.
  *
  * The node's own kernel sees what a pod sends too, where the datapath is in user space: it must not answer for addresses of
- * the node, or pods would reach it past the switch.
+ * the node, or pods would reach it past the switch. It needs no address there itself.
  */
-const makeScript = `read -r device mtu mac checksums netns || exit 0
+const makeScript = `read -r device mtu mac checksums netns sysctl || exit 0
 exec 3<"$netns" || exit
-ip link add name "$device" mtu "$mtu" arp off up type veth peer name ${podDevice} address "$mac" mtu "$mtu" netns /proc/self/fd/3 || exit
+ip -batch - <<END || exit
+link add name $device mtu $mtu arp off type veth peer name ${podDevice} address $mac mtu $mtu netns /proc/self/fd/3
+\${sysctl:+link set dev $device addrgenmode none}
+link set dev $device up
+END
 echo made
-if test "$checksums" = true; then nsenter --net=/proc/self/fd/3 ethtool -K ${podDevice} tx off >/dev/null & fi
-nsenter --net=/proc/self/fd/3 ip -batch - && wait $!`;
-const repairScript = `ip -batch - && { test "$0" = false || exec ethtool -K ${podDevice} tx off >/dev/null; }`;
-const observeScript = `ip -json -details -force -batch - && { ethtool -k ${podDevice} 2>/dev/null | grep ^tx-checksumming || :; }`;
+exec nsenter --net=/proc/self/fd/3 sh -c '${setUpScript}' "$sysctl" "$checksums"`;
+const repairScript = repairingScript(podDevice);
+const observeScript = observingScript(podDevice);
 
 /**
  * The devices on both ends of the pods' NICs.
@@ -31,11 +44,16 @@ const observeScript = `ip -json -details -force -batch - && { ethtool -k ${podDe
  */
 export class PodDevices implements Disposable {
   readonly #directories: readonly string[];
+  readonly #sysctl: string;
   readonly #maker = new ReadyProgram('sh', ['-c', makeScript]);
 
-  /** @param directories where pods' network namespaces may be. */
-  constructor(directories: readonly string[]) {
+  /**
+   * @param directories where pods' network namespaces may be.
+   * @param sysctl what {@link findNetSysctl} found.
+   */
+  constructor(directories: readonly string[], sysctl: string | undefined) {
     this.#directories = directories;
+    this.#sysctl = sysctl ?? '';
   }
 
   /** Opens a pod's network namespace. @throws NetnsError, ENOENT. */
@@ -58,7 +76,8 @@ export class PodDevices implements Disposable {
   ): Promise<void> {
     const { mtu, mac, ownChecksums } = plan;
     // A process that was started before cannot be given an open file; this one holds it until the end.
-    const words = [hostDevice, mtu, mac, ownChecksums, `/proc/${process.pid}/fd/${netns.fd}`];
+    const fd = `/proc/${process.pid}/fd/${netns.fd}`;
+    const words = [hostDevice, mtu, mac, ownChecksums, fd, this.#sysctl];
     let beside: Promise<void> | undefined;
     const begin = () => {
       beside = onHost();
@@ -71,17 +90,17 @@ export class PodDevices implements Disposable {
     }
   }
 
-  async repair({ lines, checksums }: NicRepair, netns: FileHandle, signal: AbortSignal): Promise<void> {
-    await this.#inPod(repairScript, [String(checksums)], lines, netns, signal);
+  async repair(repair: NicRepair, netns: FileHandle, signal: AbortSignal): Promise<void> {
+    await this.#inPod(repairScript, repairWords(repair, this.#sysctl), repair.lines, netns, signal);
   }
 
   async observe(netns: FileHandle, signal: AbortSignal): Promise<ObservedNamespace> {
-    return readNamespace(await this.#inPod(observeScript, [], observingLines, netns, signal));
+    return readNamespace(await this.#inPod(observeScript, [this.#sysctl], observingLines, netns, signal));
   }
 
   /** Deletes the pod's device, whoever made it. */
   async deleteInPod(netns: FileHandle, signal: AbortSignal): Promise<void> {
-    await this.#inPod(repairScript, ['false'], [`link del dev ${podDevice}`], netns, signal);
+    await this.#inPod(repairScript, ['false', ''], [`link del dev ${podDevice}`], netns, signal);
   }
 
   /** What the node itself has. */

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { pods } from '../../../api/resource.ts';
 import { until } from '../../../lab/until.ts';
+import { routerAdvertisement } from './router-advertisement.ts';
 import { allocation, type RunningPod, startWorld, type World } from './world.ts';
 
 describe('nri on a real containerd and Open vSwitch', function () {
@@ -93,6 +94,66 @@ describe('nri on a real containerd and Open vSwitch', function () {
     await world.run(a, 'ping', '-c', '1', '-w', '5', '-I', 'eth-ovn', 'fd00:10:113::7');
     // The largest packet that needs no fragments.
     await world.run(a, 'ping', '-c', '1', '-w', '5', '-M', 'do', '-s', '1414', '10.113.0.7');
+  });
+
+  it('takes no router advertisement, which any pod could send, and repairs a NIC that would', async () => {
+    const pod = await world.runSandbox(await world.createPod('gullible', allocation(13)));
+    await hasBoth(pod);
+    await hasPorts([pod]);
+    const setting = '/proc/sys/net/ipv6/conf/eth-ovn/accept_ra';
+    const packet = routerAdvertisement().toString('hex');
+    const [device = ''] = await world.devices();
+    const advertise = () =>
+      world.node.run('ovs-ofctl', 'packet-out', 'br-int', `packet=${packet} actions=output:${device}`);
+    const received = async () =>
+      Number(
+        /Icmp6InRouterAdvertisements\s+(\d+)/.exec(
+          await world.run(pod, 'cat', '/proc/net/dev_snmp6/eth-ovn'),
+        )?.[1],
+      );
+    const routers = () => world.run(pod, 'ip', '-6', 'route', 'show', 'default', 'dev', 'eth-ovn');
+    const arrives = (count: number) =>
+      until(async () => (await received()) === count, {
+        what: `${count} advertisements having arrived`,
+        timeout: 60_000,
+        interval: 20,
+      });
+
+    await advertise();
+    await arrives(1);
+    expect(await routers()).to.equal('');
+    // That the same packet would have done harm.
+    await world.run(pod, 'sh', '-c', `echo 1 > ${setting}`);
+    await advertise();
+    await arrives(2);
+    expect(await routers()).to.contain('via fe80::ff:fe00:aa');
+
+    await world.node.end('agent', 'SIGTERM');
+    await world.startAgent();
+    await until(async () => (await world.run(pod, 'cat', setting)) === '0\n', {
+      what: 'an agent that starts switching it off',
+      timeout: 60_000,
+      interval: 20,
+    });
+  });
+
+  it('asks no router, and nobody whether its address is taken: all ports of the network would be asked', async () => {
+    const pod = await world.runSandbox(await world.createPod('quiet', allocation(14)));
+    await hasBoth(pod);
+    const sent = async (what: string) => {
+      const counters = await world.run(pod, 'cat', '/proc/net/dev_snmp6/eth-ovn');
+      return Number(new RegExp(`Icmp6Out${what}\\s+(\\d+)`).exec(counters)?.[1]);
+    };
+    // The kernel tells of the groups that a device is in as soon as it may speak; it would have asked before.
+    await until(async () => (await sent('MLDv2Reports')) > 0, {
+      what: 'the NIC speaking',
+      timeout: 60_000,
+      interval: 20,
+    });
+    expect(await world.run(pod, 'cat', '/proc/sys/net/ipv6/conf/eth-ovn/dad_transmits')).to.equal('0\n');
+    expect(await sent('RouterSolicits')).to.equal(0);
+    const [device = ''] = await world.devices();
+    expect(await world.node.run('ip', '-6', 'address', 'show', 'dev', device)).to.equal('');
   });
 
   it('says on the network which MAC an address has: gratuitous ARP and unsolicited advertisement', async () => {

@@ -2,7 +2,12 @@
 import { expect } from 'chai';
 import { nodes } from '../../../api/resource.ts';
 import { until } from '../../../lab/until.ts';
-import { type ObservedNamespace, observingLines, readNamespace } from '../../../nri/observed-nic.ts';
+import {
+  type ObservedNamespace,
+  observingLines,
+  observingScript,
+  readNamespace,
+} from '../../../nri/observed-nic.ts';
 import { allocation, startWorld, type World } from './world.ts';
 
 const listen = (port: number) =>
@@ -56,8 +61,8 @@ describe("the node's own device, on a real Open vSwitch", function () {
   after(() => world?.[Symbol.asyncDispose]());
 
   async function observe(): Promise<ObservedNamespace> {
-    const script = `printf '${observingLines.join('\\n')}\\n' | ip -json -details -force -batch -; ethtool -k ovn0 2>/dev/null | grep ^tx-checksumming || :`;
-    return readNamespace(await world.node.run('sh', '-c', script));
+    const script = `printf '${observingLines.join('\\n')}\\n' | { ${observingScript('ovn0')}; }`;
+    return readNamespace(await world.node.run('sh', '-c', script, '/proc/sys/net'));
   }
   const device = async () => (await observe()).links.find(({ name }) => name === 'ovn0');
   const rules = () => world.node.run('sh', '-c', 'nft --stateless list table inet nauti 2>/dev/null || :');
@@ -118,7 +123,8 @@ describe("the node's own device, on a real Open vSwitch", function () {
       isUp: true,
       addresses: ['10.113.0.9/16', 'fd00:10:113::9/64'],
     });
-    const { routes, leavesChecksums } = await observe();
+    const { routes, leavesChecksums, takesRouters } = await observe();
+    expect(takesRouters).to.equal(false);
     // The pods' first NIC has 1450.
     expect(routes.filter(route => route.device === 'ovn0')).to.deep.equal([
       { device: 'ovn0', destination: '10.112.0.0/12', gateway: '10.113.0.1', mtu: 1370 },
@@ -178,13 +184,15 @@ describe("the node's own device, on a real Open vSwitch", function () {
       .split('\n')
       .filter(line => line.startsWith('nauti_nri_node_device_repairs_total{'))
       .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
-  const own = ({ links, routes }: ObservedNamespace) => [
+  const own = ({ links, routes, takesRouters }: ObservedNamespace) => [
     links.filter(({ name }) => name === 'ovn0').map(({ index: _, ...rest }) => rest),
     routes.filter(route => route.device === 'ovn0'),
+    takesRouters,
   ];
 
   const losses: readonly (readonly [string, string])[] = [
     ['address, route and MTU', 'ip address del 10.113.0.9/16 dev ovn0; ip link set ovn0 mtu 1500'],
+    ['its deafness to routers', 'echo 1 > /proc/sys/net/ipv6/conf/ovn0/accept_ra'],
     [
       'everything, as a network manager may',
       'ip address flush dev ovn0; ip link set ovn0 down; nft flush ruleset',
