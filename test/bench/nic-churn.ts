@@ -6,9 +6,9 @@
 import { runInNode } from '../../lab/lab.ts';
 import { crowd } from '../e2e/crowd.ts';
 import { eventually } from '../e2e/eventually.ts';
-import { apply, kubectl, startKubectl, tryKubectl } from '../e2e/kubectl.ts';
+import { apply, kubectl, tryKubectl } from '../e2e/kubectl.ts';
 import { allocationOf, type Holdings, holdings, more, nicDevices } from '../e2e/nic-network.ts';
-import { longestGap, losses } from '../e2e/ping-losses.ts';
+import { startPodPing } from '../e2e/pod-ping.ts';
 import { startToolbox } from '../e2e/toolbox.ts';
 
 const rounds = Number(process.argv[2] ?? 20);
@@ -37,29 +37,28 @@ const gone = (before: Holdings) =>
 await kubectl(cluster, ['create', 'namespace', namespace]);
 try {
   await apply(cluster, crowd(namespace));
-  await Promise.all([
+  const [a] = await Promise.all([
     startToolbox(cluster, namespace, 'a', nodes[0]),
     startToolbox(cluster, namespace, 'b', nodes[1]),
   ]);
-  const { addresses } = await allocationOf(cluster, namespace, 'b');
+  const {
+    addresses: [address = ''],
+  } = await allocationOf(cluster, namespace, 'b');
   await eventually(
     'a reaching b',
     30_000,
-    () =>
-      tryKubectl(cluster, ['exec', ...place, 'a', '--', 'ping', '-c', '1', '-W', '1', addresses[0] ?? '']),
+    () => tryKubectl(cluster, ['exec', ...place, 'a', '--', 'ping', '-c', '1', '-W', '1', address]),
     ({ code }) => code === 0,
   );
   const before = await holdings(cluster, nodes);
   const already = await nics();
-  const ping = startKubectl(cluster, ['exec', ...place, 'a', '--', 'ping', '-i', '0.01', addresses[0] ?? '']);
-  let answers = '';
-  ping.stdout?.on('data', data => {
-    answers += data;
-  });
-  write('| round | broken meanwhile | all NICs after | nothing left after |\n| --- | --- | --- | --- |');
+  write(
+    '| round | broken meanwhile | all NICs after | nothing left after | pings lost | most in a row |\n| --- | --- | --- | --- | --- | --- |',
+  );
   for (let round = 1; round <= rounds; round++) {
     const node = nodes[round % 2 === 0 ? 0 : 1];
     const program = [undefined, 'containerd', 'kubelet'][round % 3];
+    const ping = await startPodPing(a, address);
     const begin = performance.now();
     await scale(pods);
     if (program !== undefined) {
@@ -76,16 +75,13 @@ try {
       await crash(nodes[1], 'containerd');
     }
     await gone(before);
+    const down = performance.now();
+    const { answered, lost, row } = await ping.end();
     const broken = [program, ...(round % 4 === 0 ? ['both'] : [])].filter(one => one !== undefined);
     write(
-      `| ${round} | ${broken.join(', ') || '–'} | ${((up - begin) / 1_000).toFixed(1)} s | ${((performance.now() - up) / 1_000).toFixed(1)} s |`,
+      `| ${round} | ${broken.join(', ') || '–'} | ${((up - begin) / 1_000).toFixed(1)} s | ${((down - up) / 1_000).toFixed(1)} s | ${lost.length} of ${answered + lost.length} | ${row} |`,
     );
   }
-  ping.kill();
-  const { answered, lost } = losses(answers);
-  write(
-    `\nping every 10 ms: ${answered} answered, ${lost.length} lost, at most ${longestGap(lost)} in a row`,
-  );
 } finally {
   await kubectl(cluster, ['delete', 'namespace', namespace, '--timeout=110s']);
 }

@@ -7,7 +7,7 @@ import { runInNode } from '../../lab/lab.ts';
 import { eventually } from '../e2e/eventually.ts';
 import { kubectl, startKubectl, tryKubectl } from '../e2e/kubectl.ts';
 import { allocationOf } from '../e2e/nic-network.ts';
-import { longestGap, losses } from '../e2e/ping-losses.ts';
+import { startPodPing } from '../e2e/pod-ping.ts';
 import { startToolbox } from '../e2e/toolbox.ts';
 
 const cluster = 'cluster1';
@@ -41,7 +41,7 @@ const cases: readonly (readonly [what: string, act: () => Promise<unknown>])[] =
 
 await kubectl(cluster, ['create', 'namespace', namespace]);
 try {
-  await Promise.all([
+  const [a] = await Promise.all([
     startToolbox(cluster, namespace, 'a', nodes[0]),
     startToolbox(cluster, namespace, 'b', nodes[1]),
   ]);
@@ -59,23 +59,14 @@ try {
   write('| what | longest without an answer | lost in all |\n| --- | --- | --- |');
   for (const [what, act] of cases) {
     await reaches();
-    const ping = startKubectl(cluster, ['exec', ...place, 'a', '--', 'ping', '-i', '0.01', v4]);
-    let output = '';
-    ping.stdout?.on('data', data => {
-      output += data;
-    });
-    const ended = new Promise(resolve => ping.once('close', resolve));
+    const ping = await startPodPing(a, v4);
     await sleep(1_000);
     await act();
     await sleep(after);
     await reaches();
     await sleep(500);
-    await inPod('a', 'pkill', '-INT', 'ping');
-    await ended;
-    const { answered, lost } = losses(output);
-    write(
-      `| ${what} | ${(longestGap(lost) / 100).toFixed(2)} s | ${lost.length} of ${answered + lost.length} |`,
-    );
+    const { answered, lost, row } = await ping.end();
+    write(`| ${what} | ${(row / 100).toFixed(2)} s | ${lost.length} of ${answered + lost.length} |`);
   }
   const server = startKubectl(cluster, ['exec', ...place, 'b', '--', 'iperf3', '--server']);
   for (const address of addresses) {
