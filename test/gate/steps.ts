@@ -53,12 +53,6 @@ export const stages: readonly (readonly Lane[])[] = [
         timeoutMs: 1_500_000,
       },
       { kind: 'tests', name: 'NICs', files: ['test/integration/nri/**/*.test.ts'], timeoutMs: 1_500_000 },
-      {
-        kind: 'tests',
-        name: 'tunnels',
-        files: ['test/integration/octopus/**/*.test.ts'],
-        timeoutMs: 1_500_000,
-      },
     ],
     [
       {
@@ -78,15 +72,28 @@ export const stages: readonly (readonly Lane[])[] = [
   // What wants clusters has the machine nearly for itself: their programs end what is late, and that costs more.
   [
     [
-      // Takes the lab down and up again with nothing installed, so before those that want the product on it; and apart from
-      // those that have namespaces and cgroups of their own, among which it looks for what it has left.
+      // Apart from those that have namespaces and cgroups of their own, among which it looks for what it has left.
       {
         kind: 'tests',
         name: 'lab',
         files: ['test/lab/lifecycle.test.ts', 'test/lab/images.test.ts'],
         timeoutMs: 1_200_000,
       },
-      // Installs on the lab; what it prints at its end is what a user sees. Then all of it is taken away and installed again.
+    ],
+    [
+      { kind: 'tests', name: 'ovsdb-client', files: ['ovsdb-client/**/*.test.ts'], timeoutMs: 900_000 },
+      {
+        kind: 'tests',
+        name: 'membership',
+        files: ['test/integration/{api,hub}/**/*.test.ts'],
+        timeoutMs: 1_500_000,
+      },
+    ],
+  ],
+  [
+    [
+      // Installs on the lab that is up from the last stage, with nothing on it; what it prints at its end is what a user sees.
+      // Then all of it is taken away and installed again.
       { kind: 'check', name: 'demo', command: [node, 'demo/main.ts'], timeoutMs: 900_000 },
       {
         kind: 'tests',
@@ -97,11 +104,10 @@ export const stages: readonly (readonly Lane[])[] = [
       },
     ],
     [
-      { kind: 'tests', name: 'ovsdb-client', files: ['ovsdb-client/**/*.test.ts'], timeoutMs: 900_000 },
       {
         kind: 'tests',
-        name: 'membership',
-        files: ['test/integration/{api,hub}/**/*.test.ts'],
+        name: 'tunnels',
+        files: ['test/integration/octopus/**/*.test.ts'],
         timeoutMs: 1_500_000,
       },
     ],
