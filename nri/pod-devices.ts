@@ -8,32 +8,32 @@ import { ProgramError, ReadyProgram, runProgram } from './program.ts';
 // The scripts are constant; what varies are arguments made of numbers, and file 3: the pod's network namespace.
 
 /**
- * The pod's side, before anything is sent there. Its words: the sysctl directory, whether the pod must calculate checksums
- * itself; lines for `ip` on standard input. `ethtool` takes as long as `ip`, so both work at once.
+ * The pod's side, which waits for a line until the device is there. Its words: the sysctl directory, whether the pod must
+ * calculate checksums itself; lines for `ip` in file 4. `ethtool` takes as long as `ip`, so both work at once.
  *
  * No router is asked for, no advertisement of one believed: any pod could send them (CVE-2020-10749). Addresses are OVN's
  * to give, so nobody is asked whether they are taken. Both questions would go to every port of the network.
  */
-const setUpScript = `test -z "$0" || for name in accept_ra dad_transmits; do echo 0 >"$0/ipv6/conf/${podDevice}/$name"; done
+const setUpScript = `read -r _ || exit
+test -z "$0" || for name in accept_ra dad_transmits; do echo 0 >"$0/ipv6/conf/${podDevice}/$name"; done
 if test "$1" = true; then ethtool -K ${podDevice} tx off >/dev/null & fi
-ip -batch - && wait $!`;
+ip -batch - <&4 && wait $!`;
 /**
  * Its first line of input: the host's device, MTU, MAC, whether the pod must calculate checksums itself, where the open
  * network namespace is found, and the sysctl directory, if any; then lines for the pod's side. It prints a word when the
- * device is there on the node.
+ * device is there on the node. Both sides start at once, as starting takes them longer than what they do.
  *
  * The node's own kernel sees what a pod sends too, where the datapath is in user space: it must not answer for addresses of
  * the node, or pods would reach it past the switch. It needs no address there itself.
  */
 const makeScript = `read -r device mtu mac checksums netns sysctl || exit 0
-exec 3<"$netns" || exit
-ip -batch - <<END || exit
+exec 3<"$netns" 4<&0 5>&1 || exit
+{ ip -batch - <<END && echo made >&5 && echo
 link add name $device mtu $mtu arp off type veth peer name ${podDevice} address $mac mtu $mtu netns /proc/self/fd/3
 \${sysctl:+link set dev $device addrgenmode none}
 link set dev $device up
 END
-echo made
-exec nsenter --net=/proc/self/fd/3 sh -c '${setUpScript}' "$sysctl" "$checksums"`;
+} | nsenter --net=/proc/self/fd/3 sh -c '${setUpScript}' "$sysctl" "$checksums"`;
 const repairScript = repairingScript(podDevice);
 const observeScript = observingScript(podDevice);
 
