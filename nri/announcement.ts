@@ -40,8 +40,17 @@ function neighbourAdvertisement(mac: Buffer, address: Buffer): Buffer {
     Buffer.from('0201', 'hex'),
     mac,
   ]);
+  return icmpv6ToAllNodes(mac, address, message);
+}
+
+/**
+ * The Ethernet frame of an ICMPv6 message of neighbour discovery to all nodes (RFC 4861).
+ *
+ * @param message of even length, with a checksum of 0, in the place of which the right one is written.
+ */
+export function icmpv6ToAllNodes(mac: Buffer, source: Buffer, message: Buffer): Buffer {
   // Pseudo-header: RFC 8200, section 8.1.
-  const pseudo = Buffer.concat([address, allNodes, Buffer.from([0, 0, 0, message.length, 0, 0, 0, 58])]);
+  const pseudo = Buffer.concat([source, allNodes, Buffer.from([0, 0, 0, message.length, 0, 0, 0, 58])]);
   message.writeUInt16BE(checksum(Buffer.concat([pseudo, message])), 2);
   const header = Buffer.from('600000000000' + '3aff', 'hex');
   header.writeUInt16BE(message.length, 4);
@@ -50,7 +59,7 @@ function neighbourAdvertisement(mac: Buffer, address: Buffer): Buffer {
     mac,
     Buffer.from('86dd', 'hex'),
     header,
-    address,
+    source,
     allNodes,
     message,
   ]);

@@ -15,22 +15,6 @@ export function isNoRepair({ lines, checksums, routers }: NicRepair): boolean {
   return lines.length === 0 && !checksums && !routers;
 }
 
-/**
- * A script that does a repair: {@link repairWords} are its words, the lines its standard input. All is tried, whatever
- * fails; the exit code tells.
- */
-export function repairingScript(device: string): string {
-  return `ip -force -batch -; code=$?
-test "$0" = false || ethtool -K ${device} tx off >/dev/null || code=$?
-test -z "$1" || echo 0 >"$1/ipv6/conf/${device}/accept_ra" || code=$?
-exit $code`;
-}
-
-/** @param sysctl directory; empty where there is nothing to set. */
-export function repairWords({ checksums, routers }: NicRepair, sysctl: string): string[] {
-  return [String(checksums), routers ? sysctl : ''];
-}
-
 /** Everything that a new NIC needs after its device was made with MAC and MTU. */
 export function setUpLines(plan: NicPlan): string[] {
   return [

@@ -1,7 +1,8 @@
-import { type NicRepair, repairingScript, repairWords } from './nic-repair.ts';
+import { inputOf, observingScript, repairingScript, repairWords } from './device-scripts.ts';
+import type { NicRepair } from './nic-repair.ts';
 import { nodeDevice } from './node-device.ts';
 import { type FirewallListing, firewallTable, readListing } from './node-firewall.ts';
-import { type ObservedNamespace, observingLines, observingScript, readNamespace } from './observed-nic.ts';
+import { type ObservedNamespace, observingLines, readNamespace } from './observed-nic.ts';
 import { runProgram } from './program.ts';
 
 /** Stands between what `ip` and `ethtool` print and what `nft` does. */
@@ -23,12 +24,12 @@ export class NodeNetwork {
   readonly #sysctl: string;
 
   /** @param sysctl what {@link findNetSysctl} found. */
-  constructor(sysctl: string | undefined) {
-    this.#sysctl = sysctl ?? '';
+  constructor(sysctl: string) {
+    this.#sysctl = sysctl;
   }
 
   async observe(signal: AbortSignal): Promise<ObservedNode> {
-    const input = observingLines.map(line => `${line}\n`).join('');
+    const input = inputOf(observingLines);
     const output = await runProgram('sh', ['-c', observeScript, this.#sysctl], { input, signal });
     const [host = '', listing = ''] = output.split(`${rulesBelow}\n`);
     return {
@@ -38,7 +39,7 @@ export class NodeNetwork {
   }
 
   async repair(repair: NicRepair, signal: AbortSignal): Promise<void> {
-    const input = repair.lines.map(line => `${line}\n`).join('');
+    const input = inputOf(repair.lines);
     await runProgram('sh', ['-c', repairScript, ...repairWords(repair, this.#sysctl)], { input, signal });
   }
 

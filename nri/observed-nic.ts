@@ -32,15 +32,8 @@ export interface ObservedNamespace {
   readonly takesRouters: boolean | undefined;
 }
 
-/** What {@link observingScript} reads from its standard input. */
+/** `ip -json -batch` with these lines prints what {@link readNamespace} reads. */
 export const observingLines = ['address show', 'route show table all'] as const;
-
-/** A script that prints what {@link readNamespace} reads. Its word is the sysctl directory, if any. */
-export function observingScript(device: string): string {
-  return `ip -json -details -force -batch - && { ethtool -k ${device} 2>/dev/null | grep ^tx-checksumming || :; } || exit
-routers="$0/ipv6/conf/${device}/accept_ra"
-if test -n "$0" && test -e "$routers"; then echo "accept_ra: $(cat "$routers")"; fi`;
-}
 
 /** @throws Error where the output is not that of `ip`. */
 export function readNamespace(output: string): ObservedNamespace {

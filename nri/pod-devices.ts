@@ -1,8 +1,9 @@
 import type { FileHandle } from 'node:fs/promises';
+import { inputOf, observingScript, repairingScript, repairWords } from './device-scripts.ts';
 import { openNetns } from './netns.ts';
 import { type NicPlan, podDevice } from './nic-plan.ts';
-import { type NicRepair, repairingScript, repairWords, setUpLines } from './nic-repair.ts';
-import { type ObservedNamespace, observingLines, observingScript, readNamespace } from './observed-nic.ts';
+import { type NicRepair, setUpLines } from './nic-repair.ts';
+import { type ObservedNamespace, observingLines, readNamespace } from './observed-nic.ts';
 import { ProgramError, ReadyProgram, runProgram } from './program.ts';
 
 // The scripts are constant; what varies are arguments made of numbers, and file 3: the pod's network namespace.
@@ -13,6 +14,8 @@ import { ProgramError, ReadyProgram, runProgram } from './program.ts';
  *
  * No router is asked for, no advertisement of one believed: any pod could send them (CVE-2020-10749). Addresses are OVN's
  * to give, so nobody is asked whether they are taken. Both questions would go to every port of the network.
+ *
+ * It is quoted by single quotes: it must have none.
  */
 const setUpScript = `read -r _ || exit
 test -z "$0" || for name in accept_ra dad_transmits; do echo 0 >"$0/ipv6/conf/${podDevice}/$name"; done
@@ -51,9 +54,9 @@ export class PodDevices implements Disposable {
    * @param directories where pods' network namespaces may be.
    * @param sysctl what {@link findNetSysctl} found.
    */
-  constructor(directories: readonly string[], sysctl: string | undefined) {
+  constructor(directories: readonly string[], sysctl: string) {
     this.#directories = directories;
-    this.#sysctl = sysctl ?? '';
+    this.#sysctl = sysctl;
   }
 
   /** Opens a pod's network namespace. @throws NetnsError, ENOENT. */
@@ -84,7 +87,7 @@ export class PodDevices implements Disposable {
       beside.catch(() => {});
     };
     try {
-      await this.#maker.run(text([words.join(' '), ...setUpLines(plan)]), signal, begin);
+      await this.#maker.run(inputOf([words.join(' '), ...setUpLines(plan)]), signal, begin);
     } finally {
       await beside;
     }
@@ -105,20 +108,20 @@ export class PodDevices implements Disposable {
 
   /** What the node itself has. */
   async observeHost(signal: AbortSignal): Promise<ObservedNamespace> {
-    const lines = text(observingLines);
+    const lines = inputOf(observingLines);
     return readNamespace(
       await runProgram('ip', ['-json', '-details', '-force', '-batch', '-'], { input: lines, signal }),
     );
   }
 
   async changeOnHost(lines: readonly string[], signal: AbortSignal): Promise<void> {
-    await runProgram('ip', ['-batch', '-'], { input: text(lines), signal });
+    await runProgram('ip', ['-batch', '-'], { input: inputOf(lines), signal });
   }
 
   /** Deletes devices of the node; those that are gone already are no failure. */
   async deleteOnHost(devices: readonly string[], signal: AbortSignal): Promise<void> {
     try {
-      const input = text(devices.map(device => `link del dev ${device}`));
+      const input = inputOf(devices.map(device => `link del dev ${device}`));
       await runProgram('ip', ['-force', '-batch', '-'], { input, signal });
     } catch (error) {
       if (!(error instanceof ProgramError) || !/Cannot find device/.test(error.message)) throw error;
@@ -138,13 +141,9 @@ export class PodDevices implements Disposable {
     signal: AbortSignal,
   ): Promise<string> {
     return runProgram('nsenter', ['--net=/proc/self/fd/3', 'sh', '-c', script, ...words], {
-      input: text(lines),
+      input: inputOf(lines),
       files: [netns.fd],
       signal,
     });
   }
-}
-
-function text(lines: readonly string[]): string {
-  return lines.map(line => `${line}\n`).join('');
 }

@@ -52,9 +52,9 @@ async function gone(before: Holdings): Promise<readonly string[]> {
     async () => {
       const left = more(await holdings(cluster, nodes), before);
       const namespaces = left.flatMap(one => /^namespaces: (\S+ \S+)$/.exec(one)?.[1] ?? []);
-      if (namespaces.length < left.length) return { left, forgotten: [] };
-      const forgotten = await Promise.all(namespaces.map(isForgotten));
-      return forgotten.every(Boolean) ? { left: [], forgotten: namespaces } : { left, forgotten: [] };
+      const isAll =
+        namespaces.length === left.length && (await Promise.all(namespaces.map(isForgotten))).every(Boolean);
+      return isAll ? { left: [], forgotten: namespaces } : { left, forgotten: [] };
     },
     ({ left }) => left.length === 0,
   );

@@ -59,6 +59,12 @@ describe('nri on a real containerd and Open vSwitch', function () {
       { what: `ports of ${pods.map(({ name }) => name)} alone`, timeout: 60_000, interval: 20 },
     );
 
+  /** How many messages of ICMPv6 its NIC has sent or received. */
+  async function messages(pod: RunningPod, kind: string): Promise<number> {
+    const counters = await world.run(pod, 'cat', '/proc/net/dev_snmp6/eth-ovn');
+    return Number(new RegExp(`Icmp6${kind}\\s+(\\d+)`).exec(counters)?.[1]);
+  }
+
   it('gives a pod its NIC before its containers start', async () => {
     const pod = await world.createPod('web', allocation(5));
     const running = await world.runSandbox(pod);
@@ -105,15 +111,9 @@ describe('nri on a real containerd and Open vSwitch', function () {
     const [device = ''] = await world.devices();
     const advertise = () =>
       world.node.run('ovs-ofctl', 'packet-out', 'br-int', `packet=${packet} actions=output:${device}`);
-    const received = async () =>
-      Number(
-        /Icmp6InRouterAdvertisements\s+(\d+)/.exec(
-          await world.run(pod, 'cat', '/proc/net/dev_snmp6/eth-ovn'),
-        )?.[1],
-      );
     const routers = () => world.run(pod, 'ip', '-6', 'route', 'show', 'default', 'dev', 'eth-ovn');
     const arrives = (count: number) =>
-      until(async () => (await received()) === count, {
+      until(async () => (await messages(pod, 'InRouterAdvertisements')) === count, {
         what: `${count} advertisements having arrived`,
         timeout: 60_000,
         interval: 20,
@@ -140,18 +140,14 @@ describe('nri on a real containerd and Open vSwitch', function () {
   it('asks no router, and nobody whether its address is taken: all ports of the network would be asked', async () => {
     const pod = await world.runSandbox(await world.createPod('quiet', allocation(14)));
     await hasBoth(pod);
-    const sent = async (what: string) => {
-      const counters = await world.run(pod, 'cat', '/proc/net/dev_snmp6/eth-ovn');
-      return Number(new RegExp(`Icmp6Out${what}\\s+(\\d+)`).exec(counters)?.[1]);
-    };
     // The kernel tells of the groups that a device is in as soon as it may speak; it would have asked before.
-    await until(async () => (await sent('MLDv2Reports')) > 0, {
+    await until(async () => (await messages(pod, 'OutMLDv2Reports')) > 0, {
       what: 'the NIC speaking',
       timeout: 60_000,
       interval: 20,
     });
     expect(await world.run(pod, 'cat', '/proc/sys/net/ipv6/conf/eth-ovn/dad_transmits')).to.equal('0\n');
-    expect(await sent('RouterSolicits')).to.equal(0);
+    expect(await messages(pod, 'OutRouterSolicits')).to.equal(0);
     const [device = ''] = await world.devices();
     expect(await world.node.run('ip', '-6', 'address', 'show', 'dev', device)).to.equal('');
   });

@@ -2,12 +2,8 @@
 import { expect } from 'chai';
 import { nodes } from '../../../api/resource.ts';
 import { until } from '../../../lab/until.ts';
-import {
-  type ObservedNamespace,
-  observingLines,
-  observingScript,
-  readNamespace,
-} from '../../../nri/observed-nic.ts';
+import { observingScript } from '../../../nri/device-scripts.ts';
+import { type ObservedNamespace, observingLines, readNamespace } from '../../../nri/observed-nic.ts';
 import { allocation, startWorld, type World } from './world.ts';
 
 const listen = (port: number) =>
