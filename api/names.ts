@@ -68,6 +68,8 @@ export const joinAnnotations = {
   /** Fingerprint of the join token that served. */
   joinedWith: 'nauti.io/joined-with',
   requestedCidr: 'nauti.io/requested-cidr',
+  /** What a hub gave the cluster last; a hub that was lost does not know any more. */
+  formerCidr: 'nauti.io/former-cidr',
 } as const;
 
 /**

@@ -45,8 +45,6 @@ export interface JoinOptions {
   readonly image: NautiImage;
   /** Id of the cluster; its name where not given. */
   readonly id?: string;
-  /** CIDRs that it asks for; the hub chooses where not given. */
-  readonly cidr?: string;
   readonly onProgress?: OnProgress;
 }
 
@@ -62,7 +60,7 @@ export const memberWorkloads: readonly string[] = [
  */
 export async function joinCluster(
   cluster: Cluster,
-  { hub, url, image, id = cluster.name, cidr, onProgress }: JoinOptions,
+  { hub, url, image, id = cluster.name, onProgress }: JoinOptions,
 ): Promise<void> {
   await mendRelease(cluster, 'nauti-agent');
   const { nat } = clusterNamed(await runningTopology(), cluster.name);
@@ -75,7 +73,6 @@ export async function joinCluster(
     cluster: { clusterID: id, hub: isHub, ispublic: nat === undefined && !isHub },
     hub: { hubURL: url, ...(token !== undefined && { bootstraptoken: token }) },
     crossdns: { clusterIP: crossdnsAddress },
-    ...(cidr !== undefined && { tunnel: { cidr } }),
   });
   await cluster.rolledOut(componentNamespace, memberWorkloads, onProgress);
   await until(() => isAlive(hub, id), {

@@ -26,6 +26,7 @@ interface LeaseView {
   readonly id: string;
   readonly joinedWith: string | undefined;
   readonly requestedCidr: string | undefined;
+  readonly formerCidr: string | undefined;
   readonly renewTime: string | undefined;
   readonly durationMs: number | undefined;
 }
@@ -151,10 +152,10 @@ export class World {
     return this.#peers.get(this.#key(peerName(id)));
   }
 
-  /** What the cluster asked for: when it joined, else when its token was made. */
+  /** What the cluster asked for: when it joined, else when its token was made; else what it had on a hub that was lost. */
   requestedCidr(id: string): string | undefined {
     const lease = this.#leases.get(this.#key(leaseName(id)));
-    return lease?.requestedCidr ?? this.#account(memberAccountName(id))?.requestedCidr;
+    return lease?.requestedCidr ?? this.#account(memberAccountName(id))?.requestedCidr ?? lease?.formerCidr;
   }
 
   joinAccount(id: string): JoinAccount | undefined {
@@ -237,6 +238,7 @@ function viewLease({ metadata, spec }: KubeObject): LeaseView | undefined {
     id,
     joinedWith: annotations[joinAnnotations.joinedWith],
     requestedCidr: annotations[joinAnnotations.requestedCidr],
+    formerCidr: annotations[joinAnnotations.formerCidr],
     renewTime: typeof renewTime === 'string' ? renewTime : undefined,
     durationMs: typeof leaseDurationSeconds === 'number' ? leaseDurationSeconds * 1000 : undefined,
   };

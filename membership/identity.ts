@@ -1,5 +1,6 @@
 import { clusterId, dnsLabel } from '../api/legal-names.ts';
 import type { KubeObject } from '../api/meta.ts';
+import { joinAnnotations } from '../api/names.ts';
 import {
   anyText,
   checked,
@@ -29,6 +30,10 @@ const shape = objectOf({
   receivedAt: integer(0, Number.MAX_SAFE_INTEGER),
   /** How long it lives, in milliseconds; absent where the hub did not say. */
   lifetimeMs: optional(integer(1, Number.MAX_SAFE_INTEGER)),
+  /** The CIDRs that were asked for in the join, as a person wrote them; the hub judges them. */
+  requestedCidr: optional(anyText),
+  /** The CIDRs that a hub gave last, separated by commas: what running pods have addresses of. */
+  givenCidr: optional(anyText),
 });
 
 /** Who the cluster is on the hub. */
@@ -60,24 +65,24 @@ export class IdentitySecret {
   }
 
   /**
-   * Keeps an identity, unless `keep` says of the stored one that it is to stay.
+   * Keeps what `change` makes of the stored identity. The same object, or undefined, is nothing to write; it is asked anew
+   * where another component of the cluster wrote in between.
    *
-   * @returns what the Secret holds in the end.
+   * @returns what `change` made in the end.
    */
-  async write(
-    identity: Identity,
-    keep: (stored: Identity) => boolean,
+  async change<T extends Identity | undefined>(
+    change: (stored: Identity | undefined) => T,
     signal: AbortSignal,
-  ): Promise<Identity> {
+  ): Promise<T> {
     for (;;) {
-      const stored = await this.#client.get(secrets, this.#reference, { signal });
-      const before = stored && readableIn(stored);
-      if (before !== undefined && keep(before)) return before;
+      const secret = await this.#client.get(secrets, this.#reference, { signal });
+      const stored = secret && readableIn(secret);
+      const identity = change(stored);
+      if (identity === undefined || identity === stored) return identity;
       try {
-        await this.#put(identity, stored, signal);
+        await this.#put(identity, secret, signal);
         return identity;
       } catch (error) {
-        // Another component of the cluster was first: look at what it wrote.
         if (!(error instanceof KubeError && error.status === 409)) throw error;
       }
     }
@@ -130,4 +135,13 @@ function identityIn(secret: KubeObject): Identity {
   } catch (error) {
     throw error instanceof UnreadableError ? refuse(error.path, error.expected) : error;
   }
+}
+
+/** What the Lease of the cluster on the hub tells of its joining, each time that it is written. */
+export function leaseAnnotations({ joinedWith, requestedCidr, givenCidr }: Identity): Record<string, string> {
+  return {
+    [joinAnnotations.joinedWith]: joinedWith,
+    ...(requestedCidr && { [joinAnnotations.requestedCidr]: requestedCidr }),
+    ...(givenCidr && { [joinAnnotations.formerCidr]: givenCidr }),
+  };
 }

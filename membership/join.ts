@@ -1,4 +1,4 @@
-import { hubLabels, joinAnnotations } from '../api/names.ts';
+import { hubLabels } from '../api/names.ts';
 import { leaseName } from '../api/object-names.ts';
 import { leases, roleBindings, secrets } from '../api/resource.ts';
 import { tokenAccess } from '../kube/access.ts';
@@ -7,7 +7,7 @@ import { KubeClient, KubeError } from '../kube/client.ts';
 import { microTime } from '../kube/lease.ts';
 import type { Logger } from '../process/log.ts';
 import { type BootstrapToken, decodeBootstrapToken, fingerprintOf } from './bootstrap-token.ts';
-import { type Identity, IdentitySecret } from './identity.ts';
+import { type Identity, IdentitySecret, leaseAnnotations } from './identity.ts';
 import { Membership } from './membership.ts';
 import { howToJoin, MembershipError } from './membership-error.ts';
 import { requestOwnToken } from './own-token.ts';
@@ -119,6 +119,7 @@ async function exchange(
       error => explain(error, token),
       options,
     );
+    const { requestedCidr } = options;
     const identity: Identity = {
       version: 1,
       clusterId,
@@ -127,9 +128,14 @@ async function exchange(
       namespace: token.namespace,
       joinedWith: fingerprintOf(token),
       ...issued,
+      ...(requestedCidr !== undefined && { requestedCidr }),
     };
     // Kept before the token is spent: who finds the token spent finds the identity.
-    const kept = await secret.write(identity, other => other.joinedWith === identity.joinedWith, signal);
+    const kept = await secret.change(stored => {
+      if (stored?.clusterId !== clusterId) return identity;
+      if (stored.joinedWith === identity.joinedWith) return stored;
+      return { ...identity, ...(stored.givenCidr && { givenCidr: stored.givenCidr }) };
+    }, signal);
     await announce(kept, server, options);
     await spend(joiner, token, options);
     return kept;
@@ -151,10 +157,7 @@ async function announce(identity: Identity, server: string, options: JoinOptions
           namespace: identity.namespace,
           name: leaseName(identity.clusterId),
           labels: { [hubLabels.clusterId]: identity.clusterId },
-          annotations: {
-            [joinAnnotations.joinedWith]: identity.joinedWith,
-            ...(options.requestedCidr && { [joinAnnotations.requestedCidr]: options.requestedCidr }),
-          },
+          annotations: leaseAnnotations(identity),
         },
         spec: {
           holderIdentity: identity.clusterId,
@@ -167,7 +170,7 @@ async function announce(identity: Identity, server: string, options: JoinOptions
     );
   } catch (error) {
     options.signal.throwIfAborted();
-    // The syncer's lease follows; the hub ends the token when its time is over.
+    // The syncer renews the lease, and tells the same.
     options.log.warn({ err: error }, 'join could not be announced');
   } finally {
     hub.close();

@@ -3,9 +3,9 @@ import { Backoff } from '../kube/backoff.ts';
 import { KubeClient, KubeError } from '../kube/client.ts';
 import type { ClusterAccess } from '../kube/cluster-access.ts';
 import type { Logger } from '../process/log.ts';
-import type { Identity, IdentitySecret } from './identity.ts';
+import { type Identity, type IdentitySecret, leaseAnnotations } from './identity.ts';
 import { howToJoin } from './membership-error.ts';
-import { requestOwnToken } from './own-token.ts';
+import { type IssuedToken, requestOwnToken } from './own-token.ts';
 import { pause } from './pause.ts';
 import { renewalDelay } from './renewal.ts';
 
@@ -95,15 +95,36 @@ export class Membership {
     await this.#reread(signal);
     if (this.#identity.token !== before) return; // Another component was first.
     const issued = await requestOwnToken(hub, this.shareNamespace, this.clusterId, signal);
-    const { lifetimeMs: _, ...rest } = this.#identity;
-    const renewed: Identity = { ...rest, ...issued };
+    const renewed = renewedBy(this.#identity, issued);
     // Used at once: it is good even where it could not be kept.
     this.#identity = renewed;
-    const isNewer = (other: Identity) =>
-      other.clusterId === renewed.clusterId &&
-      (other.joinedWith !== renewed.joinedWith || other.receivedAt > renewed.receivedAt);
-    this.#identity = await this.#secret.write(renewed, isNewer, signal);
+    this.#identity = await this.#secret.change(stored => {
+      if (stored?.clusterId !== renewed.clusterId) return renewed;
+      const isNewer = stored.joinedWith !== renewed.joinedWith || stored.receivedAt > renewed.receivedAt;
+      return isNewer ? stored : renewedBy(stored, issued);
+    }, signal);
     this.#log.info('token of the hub renewed');
+  }
+
+  /** What the cluster's Lease tells of its joining. */
+  get leaseAnnotations(): Readonly<Record<string, string>> {
+    return leaseAnnotations(this.#identity);
+  }
+
+  /**
+   * Keeps what the hub gave, for the day on which a hub does not know it.
+   *
+   * @param cidr separated by commas.
+   */
+  async rememberCidr(cidr: string, signal: AbortSignal): Promise<void> {
+    if (this.#identity.givenCidr === cidr) return;
+    const { joinedWith } = this.#identity;
+    const kept = await this.#secret.change(stored => {
+      // Of another join this one knows nothing, and what somebody took away is not made again.
+      if (stored?.clusterId !== this.clusterId || stored.joinedWith !== joinedWith) return undefined;
+      return stored.givenCidr === cidr ? stored : { ...stored, givenCidr: cidr };
+    }, signal);
+    if (kept !== undefined) this.#identity = kept;
   }
 
   /** Takes what another component of the cluster, or a new join, has kept. */
@@ -130,4 +151,8 @@ export class Membership {
     this.#problem = `the hub no longer knows this cluster: ${howToJoin(this.clusterId)}`;
     this.#log.error({ err: error, problem: this.#problem }, 'membership ended');
   }
+}
+
+function renewedBy({ lifetimeMs: _, ...identity }: Identity, issued: IssuedToken): Identity {
+  return { ...identity, ...issued };
 }

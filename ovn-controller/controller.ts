@@ -230,13 +230,14 @@ export class OvnController {
       throw new Error('Cannot give addresses as the network must be known: it is not any more');
     const { network, refused } = accepted;
     this.#metrics.cidrRefused.set(refused === undefined ? 0 : 1);
-    this.#options.log.info({ cidrs: formatCidrs(network), refused }, 'network is known');
+    this.#options.log.info({ cidrs: formatCidrs(network) }, 'network is known');
     if (refused !== undefined) this.#reportRefusedNetwork(refused);
     return network;
   }
 
   #reportRefusedNetwork(note: string): void {
-    const { namespace } = this.#options;
+    const { namespace, log } = this.#options;
+    log.warn({ refused: note }, 'the CIDR that the hub gives is not taken');
     this.#events.record({
       regarding: { apiVersion: 'v1', kind: 'Namespace', name: namespace },
       type: 'Warning',

@@ -17,6 +17,8 @@ const retryMs = 1_000;
 
 export interface HeartbeatOptions extends HubAccess {
   readonly clusterId: string;
+  /** What else the lease tells, at each renewal: whoever of the replicas makes it anew must not forget it. */
+  readonly annotations: () => Readonly<Record<string, string>>;
   readonly log: Logger;
   readonly metrics: SyncerMetrics;
 }
@@ -48,7 +50,7 @@ export async function keepAlive(options: HeartbeatOptions, signal: AbortSignal):
 }
 
 async function renew(
-  { client, shareNamespace, clusterId }: HeartbeatOptions,
+  { client, shareNamespace, clusterId, annotations }: HeartbeatOptions,
   signal: AbortSignal,
 ): Promise<void> {
   await client.apply(
@@ -58,6 +60,7 @@ async function renew(
         namespace: shareNamespace,
         name: leaseName(clusterId),
         labels: { [hubLabels.clusterId]: clusterId },
+        annotations: annotations(),
       },
       spec: {
         holderIdentity: clusterId,

@@ -4,12 +4,14 @@ import type { Logger } from '../process/log.ts';
 import { ClusterWatch } from './cluster-watch.ts';
 import { exportReconcile } from './export-reconcile.ts';
 import { keepAlive, leaseDurationMs } from './heartbeat.ts';
-import { type HubAccess, HubView } from './hub-view.ts';
+import type { HubMembership } from './hub-membership.ts';
+import { HubView } from './hub-view.ts';
 import { importReconcile } from './import-reconcile.ts';
 import type { Liveness } from './liveness.ts';
 import type { LocalView } from './local-view.ts';
 import { gauges, type SyncerMetrics, syncerMetrics } from './metrics.ts';
 import { Propagation } from './propagation.ts';
+import { rememberCidr } from './remember-cidr.ts';
 import { ServiceController } from './service-controller.ts';
 import { allServices, followHub, followLocal, type ServiceListener } from './service-events.ts';
 
@@ -100,7 +102,7 @@ export class Syncer {
   }
 
   /** Follows the hub, and lets the others know that this cluster lives, until the signal is aborted. */
-  async runHub(access: HubAccess, signal: AbortSignal): Promise<void> {
+  async runHub({ membership, ...access }: HubMembership, signal: AbortSignal): Promise<void> {
     const { local, log, metrics } = this.#options;
     const { clusterId } = local;
     const hub = new HubView({ ...access, clusterId, log: log.child({ side: 'hub' }), metrics });
@@ -117,10 +119,12 @@ export class Syncer {
     this.#clusters.follow(signal);
     const ends = [this.#propagation.follow(hub), followHub(hub, this.#listener)];
     this.#hub = hub;
+    const annotations = () => membership?.leaseAnnotations ?? {};
     try {
       await Promise.all([
         hub.run(signal),
-        keepAlive({ ...access, clusterId, log, metrics: this.#metrics }, signal),
+        keepAlive({ ...access, clusterId, annotations, log, metrics: this.#metrics }, signal),
+        membership && rememberCidr({ ...access, membership, log, metrics }, signal),
         this.#visitAllWhenSynced(hub, signal),
       ]);
     } finally {

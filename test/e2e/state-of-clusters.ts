@@ -1,5 +1,5 @@
 /** What does not look well in the clusters of the lab, in few lines: for somebody who has nothing but the gate's output. */
-import type { Peer } from '../../api/peer.ts';
+import { type Peer, peerConditions } from '../../api/peer.ts';
 import { type Cluster, readJson, tryKubectl } from './kubectl.ts';
 
 const clusters: readonly Cluster[] = ['hub', 'cluster1', 'cluster2'];
@@ -48,15 +48,18 @@ async function unhealthyPods(cluster: Cluster): Promise<string[]> {
   return lines;
 }
 
-/** What each gateway says of its tunnels. */
+/** What each cluster has on the hub, and its gateway says of its tunnels. */
 async function tunnels(): Promise<string[]> {
   const peers = await list<Peer>('hub', 'peers', '-n', 'syncer-operator');
-  return peers.map(({ metadata, status }) => {
+  return peers.map(({ metadata, spec, status }) => {
+    const given = status?.conditions?.find(({ type }) => type === peerConditions.cidrGiven);
+    const isAsAsked = given === undefined || given.reason === 'Given';
+    const cidrs = `${spec.cluster_cidr.join()}${isAsAsked ? '' : ` (${given.message})`}`;
     const each = (status?.tunnels ?? []).map(
       ({ cluster_id, state, path, last_handshake }) =>
         `${cluster_id} ${state} ${path ?? ''} ${last_handshake ?? 'no handshake'}`,
     );
-    return `tunnels of ${metadata.name}: ${each.join('; ')}`;
+    return `tunnels of ${metadata.name}, ${cidrs}: ${each.join('; ')}`;
   });
 }
 

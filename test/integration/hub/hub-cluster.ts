@@ -176,6 +176,41 @@ export class HubCluster implements AsyncDisposable {
     return file;
   }
 
+  /** Lets the API server refuse what a field manager writes of leases, until the result is disposed of. */
+  async refuseLeases(fieldManager: string): Promise<AsyncDisposable> {
+    const { admin } = this;
+    const name = `refuse-leases-of-${fieldManager}`;
+    const rule = { apiGroups: ['coordination.k8s.io'], apiVersions: ['v1'], resources: ['leases'] };
+    const expression = `request.options.?fieldManager.orValue('') == '${fieldManager}'`;
+    await admin.create(policies, {
+      metadata: { name },
+      spec: {
+        matchConstraints: { resourceRules: [{ ...rule, operations: ['CREATE', 'UPDATE'] }] },
+        matchConditions: [{ name: 'theirs', expression }],
+        validations: [{ expression: 'false', message: name }],
+      },
+    });
+    await admin.create(policyBindings, {
+      metadata: { name },
+      spec: { policyName: name, validationActions: ['Deny'] },
+    });
+    const lease = { metadata: { namespace: shareNamespace, name }, spec: {} };
+    const isRefused = () =>
+      admin.apply(leases, lease, { fieldManager, force: true }).then(
+        () => false,
+        (error: Error) => error.message.includes(name),
+      );
+    const timeout = 30_000;
+    await until(isRefused, { what: `${name} in force`, timeout });
+    return {
+      async [Symbol.asyncDispose]() {
+        for (const resource of [policyBindings, policies]) await admin.delete(resource, { name });
+        await until(async () => !(await isRefused()), { what: `the end of ${name}`, timeout });
+        await admin.delete(leases, { namespace: shareNamespace, name });
+      },
+    };
+  }
+
   /** The API server takes a new policy up within a second or so. */
   async #untilPoliciesHold(): Promise<void> {
     const probe = await this.member('probe');

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { Registry } from 'prom-client';
 import { hubLabels, joinAnnotations, shareNamespace } from '../../../api/names.ts';
 import { hubObjectName } from '../../../api/object-names.ts';
 import { type Peer, parsePeer, peerConditions } from '../../../api/peer.ts';
@@ -21,6 +22,9 @@ import { tokenAccess } from '../../../kube/access.ts';
 import { until } from '../../../lab/until.ts';
 import { decodeBootstrapToken, fingerprintOf } from '../../../membership/bootstrap-token.ts';
 import { requestOwnToken } from '../../../membership/own-token.ts';
+import { silentLogger } from '../../../process/log.ts';
+import { keepAlive } from '../../../syncer/heartbeat.ts';
+import { syncerMetrics } from '../../../syncer/metrics.ts';
 import { ownObjects } from './attempts.ts';
 import { HubCluster, type Member, type RunningHub, refusalOf } from './hub-cluster.ts';
 
@@ -98,6 +102,56 @@ describe('the hub component on a real API server', () => {
     expect(said?.message).to.match(
       /not the one asked for as 10\.120\.0\.0\/16 must be free: late-wisher has 10\.120\.0\.0\/16/,
     );
+  });
+
+  it('hears a wish by the renewals of the lease too: a join may be announced late, or never', async () => {
+    running = await hub.runHub();
+    await using _ = await hub.refuseLeases('nauti-join');
+    const requestedCidr = '10.121.0.0/16';
+    const { text } = await hub.token('delayed');
+    await hub.join('delayed', text, { requestedCidr });
+    expect(await hub.admin.get(leases, { namespace, name: 'delayed' })).to.equal(undefined);
+    // Another replica, which knows nothing but what the first one kept.
+    const membership = await hub.join('delayed', undefined);
+    const stop = new AbortController();
+    const renewals = keepAlive(
+      {
+        client: hub.client(membership.access),
+        shareNamespace: namespace,
+        clusterId: 'delayed',
+        annotations: () => membership.leaseAnnotations,
+        log: silentLogger(),
+        metrics: syncerMetrics(new Registry()),
+      },
+      stop.signal,
+    );
+    try {
+      const { spec } = await peerWith('delayed', hasCidrSaid, 'made');
+      expect(spec.cluster_cidr).to.deep.equal([requestedCidr]);
+      await untilGone(serviceAccounts, 'join-delayed');
+    } finally {
+      stop.abort();
+      await renewals;
+    }
+  });
+
+  it('gives a cluster again what it had on a hub that was lost, whoever comes first', async () => {
+    running = await hub.runHub();
+    const ids = ['one', 'two'] as const;
+    const had = new Map<string, readonly string[]>();
+    for (const id of ids) {
+      const { membership } = await hub.member(id);
+      const { cluster_cidr } = (await peerWith(id, hasCidrSaid, 'made')).spec;
+      had.set(id, cluster_cidr);
+      await membership.rememberCidr(cluster_cidr.join(), signal());
+    }
+    await running[Symbol.asyncDispose]();
+    await forgetAll(hub);
+    running = await hub.runHub();
+    for (const id of ids.toReversed()) {
+      await hub.join(id, (await hub.token(id)).text);
+      expect((await peerWith(id, hasCidrSaid, 'made')).spec.cluster_cidr, id).to.deep.equal(had.get(id));
+    }
   });
 
   it('never leaves its range: who comes too late gets a Peer without CIDR, and one as soon as somebody leaves', async () => {
