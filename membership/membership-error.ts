@@ -1,4 +1,4 @@
-/** Why a cluster cannot be a member. Each needs a person; nothing here is mended by trying again. */
+/** Why a cluster cannot be a member. Each needs a person, or a new beginning; nothing is mended by trying again. */
 export type MembershipProblem =
   /** There is neither a join token nor an identity from an earlier join. */
   | 'missing'
@@ -12,6 +12,8 @@ export type MembershipProblem =
   | 'spent'
   /** The cluster was removed from the hub after its token was made. */
   | 'refused'
+  /** The cluster has joined another hub meanwhile. */
+  | 'moved'
   /** Who answers at the hub's URL is not who the token's CA vouches for. */
   | 'unverified';
 

@@ -4,13 +4,15 @@ import { KubeClient, KubeError } from '../kube/client.ts';
 import type { ClusterAccess } from '../kube/cluster-access.ts';
 import type { Logger } from '../process/log.ts';
 import { type Identity, type IdentitySecret, leaseAnnotations } from './identity.ts';
-import { howToJoin } from './membership-error.ts';
+import { howToJoin, MembershipError } from './membership-error.ts';
 import { type IssuedToken, requestOwnToken } from './own-token.ts';
 import { pause } from './pause.ts';
 import { renewalDelay } from './renewal.ts';
 
 /** The kept identity is looked at this often at most when the hub refuses the token, in milliseconds. */
 const rereadIntervalMs = 5_000;
+/** And so often whatever the hub says: one that is gone for good refuses nothing. Milliseconds. */
+const lookIntervalMs = 15_000;
 
 /**
  * A cluster's place on the hub: the access by which it acts there, kept alive.
@@ -26,6 +28,8 @@ export class Membership {
   readonly access: ClusterAccess;
   readonly #secret: IdentitySecret;
   readonly #log: Logger;
+  /** Whether another identity is of another hub: other connections, other objects. */
+  readonly #isElsewhere: (other: Identity) => boolean;
   #identity: Identity;
   #problem: string | undefined;
   #rereadAt = Number.NEGATIVE_INFINITY;
@@ -46,6 +50,10 @@ export class Membership {
     this.#identity = identity;
     this.#secret = secret;
     this.#log = log;
+    this.#isElsewhere = other =>
+      other.ca !== identity.ca ||
+      other.namespace !== identity.namespace ||
+      (hubUrl === undefined && other.url !== identity.url);
     const access = tokenAccess({
       server: hubUrl ?? identity.url,
       ca: identity.ca,
@@ -55,7 +63,7 @@ export class Membership {
     this.access = {
       ...access,
       authorization: async renew => {
-        if (renew) await this.#reread(AbortSignal.timeout(5_000));
+        if (renew) await this.#rereadAtMost();
         return await access.authorization(false);
       },
     };
@@ -66,8 +74,35 @@ export class Membership {
     return this.#problem;
   }
 
-  /** Renews the token until the signal is aborted. Resolves then; failures are logged and tried again. */
+  /**
+   * Renews the token until the signal is aborted. Resolves then; failures are logged and tried again.
+   *
+   * @throws MembershipError `moved` when the cluster has joined another hub: what is known of this one is of no use there,
+   * and the process has to begin anew.
+   */
   async run(signal: AbortSignal): Promise<void> {
+    const stop = new AbortController();
+    const until = AbortSignal.any([signal, stop.signal]);
+    const parts = [this.#keepRenewing(until), this.#look(until)];
+    for (const part of parts) part.catch(error => stop.abort(error));
+    await Promise.allSettled(parts);
+    if (!signal.aborted) throw stop.signal.reason;
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const kept = await this.#reread(AbortSignal.any([signal, AbortSignal.timeout(lookIntervalMs)]));
+      if (kept !== undefined && this.#isElsewhere(kept)) {
+        throw new MembershipError(
+          'moved',
+          `Cannot go on as a member of the hub at ${this.access.server} as the hub must be the one that ${this.clusterId} has joined last: it is at ${kept.url} now, and this process has to begin anew`,
+        );
+      }
+      await pause(lookIntervalMs, signal).catch(() => undefined);
+    }
+  }
+
+  async #keepRenewing(signal: AbortSignal): Promise<void> {
     const hub = new KubeClient(this.access, { log: this.#log });
     const backoff = new Backoff({ minMs: 5_000, maxMs: 300_000 });
     try {
@@ -92,7 +127,7 @@ export class Membership {
 
   async #renew(hub: KubeClient, signal: AbortSignal): Promise<void> {
     const before = this.#identity.token;
-    await this.#reread(signal);
+    await this.#rereadAtMost();
     if (this.#identity.token !== before) return; // Another component was first.
     const issued = await requestOwnToken(hub, this.shareNamespace, this.clusterId, signal);
     const renewed = renewedBy(this.#identity, issued);
@@ -127,17 +162,30 @@ export class Membership {
     if (kept !== undefined) this.#identity = kept;
   }
 
-  /** Takes what another component of the cluster, or a new join, has kept. */
-  async #reread(signal: AbortSignal): Promise<void> {
+  async #rereadAtMost(): Promise<void> {
     const now = performance.now();
     if (now - this.#rereadAt < rereadIntervalMs) return;
     this.#rereadAt = now;
+    await this.#reread(AbortSignal.timeout(rereadIntervalMs));
+  }
+
+  /**
+   * Takes what another component of the cluster, or a new join with the same hub, has kept.
+   *
+   * @returns what is kept, of whichever hub; undefined where it cannot be read.
+   */
+  async #reread(signal: AbortSignal): Promise<Identity | undefined> {
     try {
       const kept = await this.#secret.read(signal);
-      // The same hub only: another one's needs other connections, and a restart.
-      if (kept?.clusterId === this.clusterId && kept.ca === this.#identity.ca) this.#identity = kept;
+      if (kept?.clusterId !== this.clusterId) return undefined;
+      // A token that could not be kept is better than the one that is.
+      const isOlder =
+        kept.joinedWith === this.#identity.joinedWith && kept.receivedAt < this.#identity.receivedAt;
+      if (!isOlder && !this.#isElsewhere(kept)) this.#identity = kept;
+      return kept;
     } catch (error) {
       this.#log.debug({ err: error }, 'kept identity could not be read');
+      return undefined;
     }
   }
 

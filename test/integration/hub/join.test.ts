@@ -223,6 +223,30 @@ describe('joining a real hub', () => {
     await running;
   });
 
+  it('ends where the cluster has joined another hub, so that its process begins anew there', async () => {
+    const reference = { namespace: componentNamespace, name: 'identity-of-mover' };
+    const membership = await hub.join('mover', (await hub.token('mover')).text);
+    const kept = await identityIn(hub.admin, reference);
+    const running = membership.run(stop.signal);
+    // A new token of the same hub is taken over instead.
+    await hub.join('mover', (await hub.token('mover')).text);
+    const { token } = await identityIn(hub.admin, reference);
+    expect(token).to.not.equal(kept.token);
+    expect(await membership.access.authorization(true)).to.equal(`Bearer ${token}`);
+    stop.abort();
+    await running;
+    stop = new AbortController();
+    // What a join with a hub of another CA keeps.
+    const url = 'https://other.example:6443';
+    await setIdentity(hub.admin, reference, { ...kept, url, ca: `${kept.ca}\n`, joinedWith: 'another' });
+    const error = await membership.run(stop.signal).catch((error: unknown) => error);
+    expect(error).to.be.instanceOf(MembershipError);
+    expect((error as MembershipError).problem).to.equal('moved');
+    expect((error as Error).message).to.match(
+      /mover has joined last: it is at https:\/\/other\.example:6443 now/,
+    );
+  });
+
   it('knows when the hub has removed the cluster', async () => {
     const membership = await hub.join('gone', (await hub.token('gone')).text);
     await hub.admin.delete(serviceAccounts, { namespace, name: 'member-gone' });
@@ -306,6 +330,9 @@ async function refuses(making: Promise<unknown>, says: RegExp): Promise<void> {
 }
 
 interface Kept {
+  readonly url: string;
+  readonly ca: string;
+  readonly joinedWith: string;
   readonly token: string;
   readonly receivedAt: number;
 }
