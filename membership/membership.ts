@@ -133,11 +133,12 @@ export class Membership {
     const renewed = renewedBy(this.#identity, issued);
     // Used at once: it is good even where it could not be kept.
     this.#identity = renewed;
-    this.#identity = await this.#secret.change(stored => {
+    const kept = await this.#secret.change(stored => {
       if (stored?.clusterId !== renewed.clusterId) return renewed;
       const isNewer = stored.joinedWith !== renewed.joinedWith || stored.receivedAt > renewed.receivedAt;
       return isNewer ? stored : renewedBy(stored, issued);
     }, signal);
+    this.#take(kept);
     this.#log.info('token of the hub renewed');
   }
 
@@ -178,15 +179,21 @@ export class Membership {
     try {
       const kept = await this.#secret.read(signal);
       if (kept?.clusterId !== this.clusterId) return undefined;
-      // A token that could not be kept is better than the one that is.
-      const isOlder =
-        kept.joinedWith === this.#identity.joinedWith && kept.receivedAt < this.#identity.receivedAt;
-      if (!isOlder && !this.#isElsewhere(kept)) this.#identity = kept;
+      this.#take(kept);
       return kept;
     } catch (error) {
       this.#log.debug({ err: error }, 'kept identity could not be read');
       return undefined;
     }
+  }
+
+  #take(kept: Identity): void {
+    if (this.#isElsewhere(kept)) return;
+    const isOfThisJoin = kept.joinedWith === this.#identity.joinedWith;
+    // A token that could not be kept is better than the one that is.
+    if (isOfThisJoin && kept.receivedAt < this.#identity.receivedAt) return;
+    if (!isOfThisJoin) this.#problem = undefined;
+    this.#identity = kept;
   }
 
   #explain(error: unknown): void {
