@@ -69,7 +69,9 @@ Example, with OVN's own socket and CIDRs instead of a hub:
             identity,
             leaseDurationMs: given.leaseDuration,
             renewDeadlineMs: given.leaseDuration * 0.7,
+            // Who stands by looks more often than who leads writes.
             retryMs: given.leaseDuration * 0.14,
+            renewMs: given.leaseDuration * 0.25,
             log,
             metrics,
             signal: until,
