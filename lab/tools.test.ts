@@ -1,5 +1,8 @@
+import { mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { cacheDirectory, moduleVersion, printsVersion } from './tools.ts';
+import { cacheDirectory, linkTool, moduleVersion, printsVersion } from './tools.ts';
 
 describe('tools', () => {
   it('takes versions from go.mod', () => {
@@ -22,5 +25,20 @@ describe('tools', () => {
   it('keeps its cache where the user wants it', () => {
     expect(cacheDirectory({ XDG_CACHE_HOME: '/c' })).to.equal('/c/nauti');
     expect(cacheDirectory({})).to.match(/\/\.cache\/nauti$/);
+  });
+
+  it('puts a link in place however many do so at once, whatever was there', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'nauti-tools-'));
+    const path = join(directory, 'kubectl');
+    try {
+      await writeFile(path, 'a file');
+      for (const target of ['/first', '/second']) {
+        await Promise.all(Array.from({ length: 16 }, () => linkTool(target, path)));
+        expect(await readlink(path)).to.equal(target);
+        expect(await readdir(directory)).to.deep.equal(['kubectl']);
+      }
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 });

@@ -2,9 +2,9 @@
  * Where the real Kubernetes programs come from: taken from the PATH where the version is right, else built once by Go
  * from the pinned modules under lab/tools/ and kept in the user's cache, for all checkouts.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, readFile, readlink, rename, symlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -161,7 +161,7 @@ async function ensureToolSet(
     ? builtTargets(set, built)
     : ((await targetsOnPath(set, version)) ??
       (await build({ set, source, built, linkerFlags, signal, onProgress })));
-  for (const [tool, target] of Object.entries(targets)) await link(target, toolPath(tool));
+  for (const [tool, target] of Object.entries(targets)) await linkTool(target, toolPath(tool));
 }
 
 function builtTargets(set: ToolSet, directory: string): Record<string, string> {
@@ -247,11 +247,13 @@ async function findOnPath(name: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** Puts a link in place by rename, so that who runs the tool meanwhile finds either the old or the new one. */
-async function link(target: string, path: string): Promise<void> {
+/**
+ * Puts a link in place by rename, so that who runs the tool meanwhile finds either the old or the new one, and several may
+ * do it at once.
+ */
+export async function linkTool(target: string, path: string): Promise<void> {
   if ((await readlink(path).catch(() => undefined)) === target) return;
-  const temporary = `${path}.${process.pid}`;
-  await rm(temporary, { force: true });
+  const temporary = `${path}.${randomUUID()}`;
   await symlink(target, temporary);
   await rename(temporary, path);
 }
