@@ -62,11 +62,22 @@ async function take(step: Step, beside: boolean): Promise<SuiteResult> {
   const log = beside ? join(scratch, `${step.name}.log`) : undefined;
   if (log === undefined) process.stdout.write(`\n━━ ${step.name}\n`);
   const begin = performance.now();
-  const result = await runStep(step, log);
+  const result = lacking(step) ?? (await runStep(step, log));
   const seconds = (performance.now() - begin) / 1000;
   outcomes.push({ step, result, seconds });
-  if (log !== undefined) process.stdout.write(`\n━━ ${step.name}\n${await readFile(log, 'utf8')}`);
+  if (log !== undefined) {
+    process.stdout.write(`\n━━ ${step.name}\n${await readFile(log, 'utf8').catch(() => '')}`);
+  }
   return result;
+}
+
+/** The result of a step that is not run, as what it needs has failed. */
+function lacking(step: Step): SuiteResult | undefined {
+  if (step.kind !== 'tests' || step.needs === undefined) return undefined;
+  const hasFailed = outcomes.some(one => one.step.name === step.needs && one.result.failed > 0);
+  if (!hasFailed) return undefined;
+  const message = `not run, as it needs the step ${JSON.stringify(step.needs)}, which has failed`;
+  return { passed: 0, failed: 1, failures: [{ title: step.name, message }] };
 }
 
 /** @param log file for what it prints; where there is none it prints. */

@@ -26,6 +26,15 @@ describe('steps of the gate', () => {
     expect(runs.filter(({ steps }) => steps.length !== 1)).to.deep.equal([]);
   });
 
+  it('need nothing but what runs before them', () => {
+    for (const [index, step] of all.entries()) {
+      if (step.kind !== 'tests' || step.needs === undefined) continue;
+      const before = all.slice(0, index).map(({ name }) => name);
+      expect(before, step.name).to.include(step.needs);
+    }
+    expect(suites.filter(({ needs }) => needs !== undefined)).to.not.deep.equal([]);
+  });
+
   it('have something to run each, and a name of their own', async () => {
     const files = await testFiles();
     const patterns = suites.flatMap(suite => suite.files);

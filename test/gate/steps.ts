@@ -13,6 +13,8 @@ export type Step =
       readonly files: readonly string[];
       /** Files with mocha's root hooks. */
       readonly hooks?: readonly string[];
+      /** A step before it, without whose success it would only fail, and slowly: it is not run then, and counts as failed. */
+      readonly needs?: string;
       readonly timeoutMs: number;
     };
 
@@ -99,6 +101,7 @@ export const stages: readonly (readonly Lane[])[] = [
         kind: 'tests',
         name: 'end to end: charts',
         hooks: ['./test/e2e/tell-state.ts'],
+        needs: 'demo',
         files: ['test/e2e/next-commands.test.ts', 'test/e2e/charts.test.ts'],
         timeoutMs: 1_200_000,
       },
@@ -119,6 +122,7 @@ export const stages: readonly (readonly Lane[])[] = [
         kind: 'tests',
         name: 'end to end: names',
         hooks: ['./test/e2e/tell-state.ts'],
+        needs: 'demo',
         files: ['test/e2e/@(cluster-set-ip|crossdns|export-and-curl|third-cluster).test.ts'],
         timeoutMs: 1_500_000,
       },
@@ -126,6 +130,7 @@ export const stages: readonly (readonly Lane[])[] = [
         kind: 'tests',
         name: 'end to end: outages',
         hooks: ['./test/e2e/tell-state.ts'],
+        needs: 'demo',
         files: [
           'test/e2e/!(charts|cluster-set-ip|crossdns|export-and-curl|next-commands|third-cluster).test.ts',
         ],
