@@ -131,6 +131,23 @@ describe('charts on a real API server', function () {
     expect(await kubectl(...address)).to.equal('10.96.0.11');
   });
 
+  it('say so where the share namespace is still ending', async () => {
+    await kubectl('create', 'namespace', 'ending');
+    await kubectl('create', 'configmap', 'held', '-n', 'ending');
+    const finalizers = (names: readonly string[]) =>
+      kubectl(
+        ...['patch', 'configmap', 'held', '-n', 'ending', '--type=merge', '-p'],
+        JSON.stringify({ metadata: { finalizers: names } }),
+      );
+    await finalizers(['example.com/held']);
+    await kubectl('delete', 'namespace', 'ending', '--wait=false');
+    const values = { ...required.nauti, 'cluster.sharenamespace': 'ending' };
+    const error = await install('nauti', values, '--dry-run=server').catch((error: unknown) => error);
+    expect(String(error)).to.contain('Cannot install as the namespace ending must not be ending: it is');
+    await finalizers([]);
+    await gone('namespace/ending');
+  });
+
   it('keep over an upgrade what the components wrote, and need no token for it', async () => {
     const identity = ['secret', 'nauti-hub-identity', '-n', 'nauti-system'];
     await kubectl('patch', ...identity, '--type=merge', '--patch', '{"data":{"identity.json":"e30="}}');
