@@ -60,7 +60,7 @@ function statusOf(
 ): ClusterStatus {
   const leaseAgeMs = lease && now - Date.parse(readLease(lease).renewTime ?? '');
   const endpoint = peer?.spec.endpoint;
-  const note = noteOf(peer);
+  const note = cidrNote(peer);
   return {
     id,
     state: stateOf(id, peer, lease, leaseAgeMs, objects),
@@ -90,7 +90,8 @@ function stateOf(
   return joining.includes(id) ? 'joining' : 'unknown';
 }
 
-function noteOf(peer: Peer | undefined): string | undefined {
+/** Why a cluster has another CIDR than it asked for, or none; undefined where all is as it should be. */
+export function cidrNote(peer: Peer | undefined): string | undefined {
   const cidr = peer?.status.conditions.find(({ type }) => type === peerConditions.cidrGiven);
   return cidr !== undefined && cidr.reason !== 'Given' ? cidr.message : undefined;
 }

@@ -1,12 +1,10 @@
-import { hubLabels } from '../api/names.ts';
-import { leaseName } from '../api/object-names.ts';
 import { leases, roleBindings, secrets } from '../api/resource.ts';
 import { tokenAccess } from '../kube/access.ts';
 import { Backoff } from '../kube/backoff.ts';
 import { KubeClient, KubeError } from '../kube/client.ts';
-import { microTime } from '../kube/lease.ts';
 import type { Logger } from '../process/log.ts';
 import { type BootstrapToken, decodeBootstrapToken, fingerprintOf } from './bootstrap-token.ts';
+import { clusterLease } from './cluster-lease.ts';
 import { type Identity, IdentitySecret, leaseAnnotations } from './identity.ts';
 import { Membership } from './membership.ts';
 import { howToJoin, MembershipError } from './membership-error.ts';
@@ -148,26 +146,10 @@ async function exchange(
 async function announce(identity: Identity, server: string, options: JoinOptions): Promise<void> {
   const access = tokenAccess({ server, ca: identity.ca, token: () => identity.token });
   const hub = new KubeClient(access, { log: options.log });
-  const now = microTime(new Date());
+  const lease = clusterLease(identity.namespace, identity.clusterId, leaseAnnotations(identity));
+  const announced = { ...lease, spec: { ...lease.spec, acquireTime: lease.spec.renewTime } };
   try {
-    await hub.apply(
-      leases,
-      {
-        metadata: {
-          namespace: identity.namespace,
-          name: leaseName(identity.clusterId),
-          labels: { [hubLabels.clusterId]: identity.clusterId },
-          annotations: leaseAnnotations(identity),
-        },
-        spec: {
-          holderIdentity: identity.clusterId,
-          leaseDurationSeconds: 15,
-          acquireTime: now,
-          renewTime: now,
-        },
-      },
-      { fieldManager: 'nauti-join', force: true, signal: options.signal },
-    );
+    await hub.apply(leases, announced, { fieldManager: 'nauti-join', force: true, signal: options.signal });
   } catch (error) {
     options.signal.throwIfAborted();
     // The syncer renews the lease, and tells the same.

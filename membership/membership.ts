@@ -160,7 +160,7 @@ export class Membership {
       if (stored?.clusterId !== this.clusterId || stored.joinedWith !== joinedWith) return undefined;
       return stored.givenCidr === cidr ? stored : { ...stored, givenCidr: cidr };
     }, signal);
-    if (kept !== undefined) this.#identity = kept;
+    if (kept !== undefined) this.#take(kept);
   }
 
   async #rereadAtMost(): Promise<void> {

@@ -1,15 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { fieldManagers, hubLabels } from '../api/names.ts';
-import { leaseName } from '../api/object-names.ts';
+import { fieldManagers } from '../api/names.ts';
 import { leases } from '../api/resource.ts';
-import { microTime } from '../kube/lease.ts';
+import { clusterLease } from '../membership/cluster-lease.ts';
 import type { Logger } from '../process/log.ts';
 import type { HubAccess } from './hub-view.ts';
 import type { SyncerMetrics } from './metrics.ts';
 
-/** A cluster that does not renew its lease for so long is dead to the others, in milliseconds. */
-export const leaseDurationMs = 15_000;
 /** Milliseconds from one renewal to the next. */
 const renewalIntervalMs = 5_000;
 /** After a failure, so that one lost request does not cost a third of the lease, in milliseconds. */
@@ -17,7 +14,7 @@ const retryMs = 1_000;
 
 export interface HeartbeatOptions extends HubAccess {
   readonly clusterId: string;
-  /** What else the lease tells, at each renewal: whoever of the replicas makes it anew must not forget it. */
+  /** What the lease tells of the joining, at each renewal. */
   readonly annotations: () => Readonly<Record<string, string>>;
   readonly log: Logger;
   readonly metrics: SyncerMetrics;
@@ -53,21 +50,6 @@ async function renew(
   { client, shareNamespace, clusterId, annotations }: HeartbeatOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  await client.apply(
-    leases,
-    {
-      metadata: {
-        namespace: shareNamespace,
-        name: leaseName(clusterId),
-        labels: { [hubLabels.clusterId]: clusterId },
-        annotations: annotations(),
-      },
-      spec: {
-        holderIdentity: clusterId,
-        leaseDurationSeconds: leaseDurationMs / 1000,
-        renewTime: microTime(new Date()),
-      },
-    },
-    { fieldManager: fieldManagers.syncer, force: true, signal },
-  );
+  const lease = clusterLease(shareNamespace, clusterId, annotations());
+  await client.apply(leases, lease, { fieldManager: fieldManagers.syncer, force: true, signal });
 }

@@ -1,5 +1,4 @@
 import type { Registry } from 'prom-client';
-import { objectKey } from '../api/meta.ts';
 import { peerName } from '../api/object-names.ts';
 import { parsePeer } from '../api/peer.ts';
 import { peers } from '../api/resource.ts';
@@ -23,12 +22,11 @@ export interface RememberOptions extends HubAccess {
  */
 export async function rememberCidr(options: RememberOptions, signal: AbortSignal): Promise<void> {
   const { client, shareNamespace, membership, log, metrics } = options;
-  const name = peerName(membership.clusterId);
   const own = new ObjectCache<string>({
     client,
     resource: peers,
     namespace: shareNamespace,
-    fieldSelector: `metadata.name=${name}`,
+    fieldSelector: `metadata.name=${peerName(membership.clusterId)}`,
     project: object => parsePeer(object).spec.cluster_cidr.join(),
     log,
     metrics,
@@ -44,6 +42,6 @@ export async function rememberCidr(options: RememberOptions, signal: AbortSignal
     log,
     metrics,
   });
-  own.subscribe(() => controller.enqueue(objectKey(shareNamespace, name)));
+  own.subscribe(({ key }) => controller.enqueue(key));
   await Promise.all([own.run(signal), controller.run(signal)]);
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
+import { leaseDurationMs } from '../membership/cluster-lease.ts';
 import type { Logger } from '../process/log.ts';
 import { ClusterWatch } from './cluster-watch.ts';
 import { exportReconcile } from './export-reconcile.ts';
-import { keepAlive, leaseDurationMs } from './heartbeat.ts';
+import { keepAlive } from './heartbeat.ts';
 import type { HubMembership } from './hub-membership.ts';
 import { HubView } from './hub-view.ts';
 import { importReconcile } from './import-reconcile.ts';

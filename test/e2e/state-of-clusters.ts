@@ -1,5 +1,7 @@
 /** What does not look well in the clusters of the lab, in few lines: for somebody who has nothing but the gate's output. */
-import { type Peer, peerConditions } from '../../api/peer.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { parsePeer } from '../../api/peer.ts';
+import { cidrNote } from '../../cli/cluster-status.ts';
 import { type Cluster, readJson, tryKubectl } from './kubectl.ts';
 
 const clusters: readonly Cluster[] = ['hub', 'cluster1', 'cluster2'];
@@ -50,12 +52,12 @@ async function unhealthyPods(cluster: Cluster): Promise<string[]> {
 
 /** What each cluster has on the hub, and its gateway says of its tunnels. */
 async function tunnels(): Promise<string[]> {
-  const peers = await list<Peer>('hub', 'peers', '-n', 'syncer-operator');
-  return peers.map(({ metadata, spec, status }) => {
-    const given = status?.conditions?.find(({ type }) => type === peerConditions.cidrGiven);
-    const isAsAsked = given === undefined || given.reason === 'Given';
-    const cidrs = `${spec.cluster_cidr.join()}${isAsAsked ? '' : ` (${given.message})`}`;
-    const each = (status?.tunnels ?? []).map(
+  const peers = await list<KubeObject>('hub', 'peers', '-n', 'syncer-operator');
+  return peers.map(parsePeer).map(peer => {
+    const { metadata, spec, status } = peer;
+    const note = cidrNote(peer);
+    const cidrs = `${spec.cluster_cidr.join()}${note === undefined ? '' : ` (${note})`}`;
+    const each = status.tunnels.map(
       ({ cluster_id, state, path, last_handshake }) =>
         `${cluster_id} ${state} ${path ?? ''} ${last_handshake ?? 'no handshake'}`,
     );

@@ -59,15 +59,18 @@ async function takeInTurn(lane: Lane, beside: boolean): Promise<void> {
 
 /** @param beside others run: what it prints is shown when it has ended. */
 async function take(step: Step, beside: boolean): Promise<SuiteResult> {
+  const missing = lacking(step);
+  if (missing !== undefined) {
+    outcomes.push({ step, result: missing, seconds: 0 });
+    return missing;
+  }
   const log = beside ? join(scratch, `${step.name}.log`) : undefined;
   if (log === undefined) process.stdout.write(`\n━━ ${step.name}\n`);
   const begin = performance.now();
-  const result = lacking(step) ?? (await runStep(step, log));
+  const result = await runStep(step, log);
   const seconds = (performance.now() - begin) / 1000;
   outcomes.push({ step, result, seconds });
-  if (log !== undefined) {
-    process.stdout.write(`\n━━ ${step.name}\n${await readFile(log, 'utf8').catch(() => '')}`);
-  }
+  if (log !== undefined) process.stdout.write(`\n━━ ${step.name}\n${await readFile(log, 'utf8')}`);
   return result;
 }
 
