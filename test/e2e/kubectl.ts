@@ -1,16 +1,14 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { type CommandResult, tryRun } from '../../lab/command.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 export type Cluster = 'hub' | 'cluster1' | 'cluster2';
 
-export interface Output {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+/** Milliseconds; a kubectl that has not ended by then is ended. */
+const timeLimit = 120_000;
 
 function place(cluster: Cluster): { readonly program: string; readonly kubeconfig: string } {
   const program = `${root}.lab/bin/kubectl`;
@@ -22,19 +20,26 @@ function place(cluster: Cluster): { readonly program: string; readonly kubeconfi
   return { program, kubeconfig };
 }
 
-/** Runs kubectl and says how it ended; `input` goes to its standard input. */
-export function tryKubectl(cluster: Cluster, words: readonly string[], input?: string): Promise<Output> {
+/**
+ * Runs kubectl and says how it ended; `input` goes to its standard input.
+ *
+ * @throws where it did not end within two minutes.
+ */
+export async function tryKubectl(
+  cluster: Cluster,
+  words: readonly string[],
+  input = '',
+): Promise<CommandResult> {
   const { program, kubeconfig } = place(cluster);
-  return new Promise(resolve => {
-    const child = execFile(
-      program,
-      ['--kubeconfig', kubeconfig, ...words],
-      { timeout: 120_000, maxBuffer: 64 << 20 },
-      (error, stdout, stderr) =>
-        resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
-    );
-    child.stdin?.end(input ?? '');
-  });
+  const signal = AbortSignal.timeout(timeLimit);
+  try {
+    return await tryRun(program, ['--kubeconfig', kubeconfig, ...words], { input, signal });
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+    throw new Error(`kubectl ${words.join(' ')} on ${cluster} did not end within ${timeLimit / 1000} s`, {
+      cause,
+    });
+  }
 }
 
 /** Runs kubectl; @throws with its output where it fails. */
