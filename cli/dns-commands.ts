@@ -57,19 +57,15 @@ async function change(
   findAddress: (client: KubeClient) => Promise<string | undefined>,
 ): Promise<void> {
   const access = await kubeconfigAccess(flags.kubeconfig, flags.context);
-  const client = new KubeClient(access, { userAgent: 'kubectl-nauti' });
-  try {
-    const found = await readConfigMaps(client);
-    const changes = planDns(dataOf(found), flags.zone, await findAddress(client));
-    if (changes.length === 0) process.stdout.write('nothing to change\n');
-    for (const change of changes) {
-      if (flags.dryRun === undefined) await write(client, found.get(change.configMap), change);
-      process.stdout.write(`${flags.dryRun ? 'would change' : 'changed'} ${describe(change)}\n`);
-    }
-    if (changes.length > 0 && flags.dryRun === undefined) process.stdout.write(whenSeen);
-  } finally {
-    client.close();
+  using client = new KubeClient(access, { userAgent: 'kubectl-nauti' });
+  const found = await readConfigMaps(client);
+  const changes = planDns(dataOf(found), flags.zone, await findAddress(client));
+  if (changes.length === 0) process.stdout.write('nothing to change\n');
+  for (const change of changes) {
+    if (flags.dryRun === undefined) await write(client, found.get(change.configMap), change);
+    process.stdout.write(`${flags.dryRun ? 'would change' : 'changed'} ${describe(change)}\n`);
   }
+  if (changes.length > 0 && flags.dryRun === undefined) process.stdout.write(whenSeen);
 }
 
 async function readConfigMaps(client: KubeClient): Promise<Map<string, KubeObject>> {

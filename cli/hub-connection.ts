@@ -43,7 +43,7 @@ export async function withHub<T>(
     );
   }
   const access = await kubeconfigAccess(flags.kubeconfig, flags.context);
-  const client = new KubeClient(access, { userAgent: 'kubectl-nauti' });
+  using client = new KubeClient(access, { userAgent: 'kubectl-nauti' });
   const stop = new AbortController();
   const onInterrupt = () => stop.abort(new Error('interrupted'));
   process.once('SIGINT', onInterrupt);
@@ -53,7 +53,6 @@ export async function withHub<T>(
     return await work({ client, namespace: flags.namespace, server, ca, signal: stop.signal });
   } finally {
     process.off('SIGINT', onInterrupt);
-    client.close();
   }
 }
 

@@ -33,7 +33,7 @@ async function run(settings: Options, context: ProcessContext): Promise<void> {
   const { log, signal, probes, metrics } = context;
   const cidrChoice = cidrSettings(settings);
   const access = await accessOf(settings.kubeconfig);
-  const client = new KubeClient(access, { log, userAgent: 'nauti-hub', metrics });
+  using client = new KubeClient(access, { log, userAgent: 'nauti-hub', metrics });
   const identity = `${hostname()}_${randomUUID().slice(0, 8)}`;
   const events = new EventRecorder({ client, controller: 'nauti.io/hub', instance: identity, log, metrics });
   const namespace = settings.shareNamespace;
@@ -75,7 +75,6 @@ async function run(settings: Options, context: ProcessContext): Promise<void> {
     stop.abort();
     await following;
     await events.flush();
-    client.close();
   }
 }
 

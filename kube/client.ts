@@ -222,6 +222,10 @@ export class KubeClient {
     this.#transport.close();
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   async #write(
     method: 'POST' | 'PUT',
     path: string,

@@ -3,6 +3,7 @@ import { Backoff } from '../kube/backoff.ts';
 import { KubeClient, KubeError } from '../kube/client.ts';
 import type { ClusterAccess } from '../kube/cluster-access.ts';
 import type { Logger } from '../process/log.ts';
+import { together } from '../process/together.ts';
 import { type Identity, type IdentitySecret, leaseAnnotations } from './identity.ts';
 import { howToJoin, MembershipError } from './membership-error.ts';
 import { type IssuedToken, requestOwnToken } from './own-token.ts';
@@ -81,12 +82,7 @@ export class Membership {
    * and the process has to begin anew.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const stop = new AbortController();
-    const until = AbortSignal.any([signal, stop.signal]);
-    const parts = [this.#keepRenewing(until), this.#look(until)];
-    for (const part of parts) part.catch(error => stop.abort(error));
-    await Promise.allSettled(parts);
-    if (!signal.aborted) throw stop.signal.reason;
+    await together(signal, until => [this.#keepRenewing(until), this.#look(until)]);
   }
 
   async #look(signal: AbortSignal): Promise<void> {

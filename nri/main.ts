@@ -5,6 +5,7 @@ import { accessOf } from '../kube/access.ts';
 import { ObjectCache } from '../kube/cache.ts';
 import { KubeClient } from '../kube/client.ts';
 import { defineComponent } from '../process/component.ts';
+import { together } from '../process/together.ts';
 import { Announcer } from './announcer.ts';
 import { removeGatewayTaint } from './gateway-taint.ts';
 import { findNetSysctl } from './net-sysctl.ts';
@@ -30,10 +31,7 @@ Example, beside a containerd and an Open vSwitch of the machine:
   options,
   async run(given, { log, signal, probes, metrics }) {
     const access = await accessOf(given.kubeconfig);
-    const client = new KubeClient(access, { log, metrics, userAgent: 'nauti-nri' });
-    // Whatever fails ends all of it, and all is ended before this returns. NICs stay as they are.
-    const stop = new AbortController();
-    const until = AbortSignal.any([signal, stop.signal]);
+    using client = new KubeClient(access, { log, metrics, userAgent: 'nauti-nri' });
     const cache = new ObjectCache({
       client,
       resource: pods,
@@ -85,7 +83,7 @@ Example, beside a containerd and an Open vSwitch of the machine:
     probes.ready('ovs', () => nodeSwitch.readiness);
     probes.ready('underlay', () => underlay.readiness);
 
-    const parts = [
+    await together(signal, until => [
       cache.run(until),
       keeper.run(until),
       nodeDevice.run(until),
@@ -103,10 +101,6 @@ Example, beside a containerd and an Open vSwitch of the machine:
         while (probes.failures('ready').length > 0) await sleep(500, undefined, { signal: until });
         await removeGatewayTaint(client, given.node, log, until);
       })(),
-    ];
-    for (const part of parts) part.catch(error => stop.abort(error));
-    await Promise.allSettled(parts);
-    client.close();
-    if (!signal.aborted) throw stop.signal.reason;
+    ]);
   },
 });

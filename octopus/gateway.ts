@@ -4,6 +4,7 @@ import { parseCidr } from '../ipam/cidr.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { Controller, type Requeue } from '../kube/controller.ts';
 import type { Logger } from '../process/log.ts';
+import { together } from '../process/together.ts';
 import { DataPath } from './data-path.ts';
 import { HubWords } from './hub-words.ts';
 import { type GatewayKeys, KeySecret } from './key-secret.ts';
@@ -169,8 +170,6 @@ export class Gateway {
     this.#keys = await this.#secret.open(signal);
     this.#words.begin();
     this.#tunnel.begin();
-    const stop = new AbortController();
-    const until = AbortSignal.any([signal, stop.signal]);
     const rotation = new Rotation({
       settings,
       secret: this.#secret,
@@ -180,7 +179,7 @@ export class Gateway {
         const isSwitch = keys.current.publicKey !== this.#keys?.current.publicKey;
         this.#keys = keys;
         this.#links.nextKey = keys.next?.publicKey;
-        if (isSwitch) await this.#dataPath.changeKey(keys.current.privateKey, until);
+        if (isSwitch) await this.#dataPath.changeKey(keys.current.privateKey, signal);
         this.#links.poke();
         this.#enqueue('tunnel', 'words');
       },
@@ -189,22 +188,22 @@ export class Gateway {
       log: this.#log,
     });
     this.#links.nextKey = this.#keys.next?.publicKey;
-    const parts = [
-      this.#keepDevice(until),
-      this.#controller.run(until),
-      rotation.run(until),
-      this.#every(settings.probeInterval, until, () => this.#links.probe()),
-      this.#every(settings.lookupInterval, until, () => this.#tunnel.lookAgain()),
-      this.#every(resyncMs, until, () => this.#enqueueAll()),
-      watchKernel(() => this.#controller.enqueueAfter('tunnel', 20), this.#log, until),
-    ];
-    for (const part of parts) part.catch(error => stop.abort(error));
     this.#enqueueAll();
-    await Promise.allSettled(parts);
-    await this.#probing.close();
-    this.#links.close();
-    await this.#dataPath.close();
-    if (!signal.aborted) throw stop.signal.reason;
+    try {
+      await together(signal, until => [
+        this.#keepDevice(until),
+        this.#controller.run(until),
+        rotation.run(until),
+        this.#every(settings.probeInterval, until, () => this.#links.probe()),
+        this.#every(settings.lookupInterval, until, () => this.#tunnel.lookAgain()),
+        this.#every(resyncMs, until, () => this.#enqueueAll()),
+        watchKernel(() => this.#controller.enqueueAfter('tunnel', 20), this.#log, until),
+      ]);
+    } finally {
+      await this.#probing.close();
+      this.#links.close();
+      await this.#dataPath.close();
+    }
   }
 
   #enqueueAll(): void {

@@ -1,6 +1,7 @@
 import { accessOf } from '../kube/access.ts';
 import { KubeClient } from '../kube/client.ts';
 import { defineComponent } from '../process/component.ts';
+import { together } from '../process/together.ts';
 import { carryWhileActive } from './active-gateway.ts';
 import { clusterDeviceIsThere } from './cluster-device.ts';
 import { findHub } from './find-hub.ts';
@@ -24,20 +25,19 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
   async run(given, { log, signal, probes, probesPort, metrics }) {
     const settings = await settingsOf(given);
     const access = await accessOf(given.kubeconfig);
-    const local = new KubeClient(access, { log, metrics });
-    const stop = new AbortController();
-    const until = AbortSignal.any([signal, stop.signal]);
+    using local = new KubeClient(access, { log, metrics });
     let gateway: Gateway | undefined;
     // Ready is who could take over: a standby has no tunnels, and a Service must not send to it, which the Lease sees to.
     probes.ready('hub', () => gateway?.readiness ?? 'this cluster must have joined the hub');
-    const hub = await findHub(settings, local, { log, metrics }, until);
-    if (hub === undefined) return local.close();
+    const hub = await findHub(settings, local, { log, metrics }, signal);
+    if (hub === undefined) return;
     const node = new OwnNode({ client: local, name: given.nodeName, log });
     const { shareNamespace } = hub;
+    using hubClient = hub.client;
     const own = new Gateway({
       settings,
       local,
-      hub: hub.client,
+      hub: hubClient,
       shareNamespace,
       node: () => node.current,
       log,
@@ -46,7 +46,7 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
     gateway = own;
     node.subscribe(() => own.nodeChanged());
 
-    const parts = [
+    await together(signal, until => [
       hub.run(until),
       node.run(until),
       own.follow(until),
@@ -84,11 +84,6 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
           log,
         });
       })(),
-    ];
-    for (const part of parts) part.catch(error => stop.abort(error));
-    await Promise.allSettled(parts);
-    local.close();
-    hub.client.close();
-    if (!signal.aborted) throw stop.signal.reason;
+    ]);
   },
 });

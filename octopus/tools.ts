@@ -69,21 +69,17 @@ async function acceptanceOf(given: {
   readonly maxPeers: number;
   readonly clusterId: string;
 }): Promise<Acceptance> {
-  const client = new KubeClient(await kubeconfigAccess(given.hubKubeconfig));
+  using client = new KubeClient(await kubeconfigAccess(given.hubKubeconfig));
   const known: Peer[] = [];
-  try {
-    for await (const { items } of client.listPages(peerResource, { namespace: given.shareNamespace })) {
-      for (const item of items) {
-        try {
-          known.push(viewPeer(item));
-        } catch (error) {
-          if (!(error instanceof UnreadableError)) throw error;
-          process.stderr.write(`${error.message}\n`);
-        }
+  for await (const { items } of client.listPages(peerResource, { namespace: given.shareNamespace })) {
+    for (const item of items) {
+      try {
+        known.push(viewPeer(item));
+      } catch (error) {
+        if (!(error instanceof UnreadableError)) throw error;
+        process.stderr.write(`${error.message}\n`);
       }
     }
-  } finally {
-    client.close();
   }
   const acceptance = acceptPeers(known, { self: given.clusterId, maxPeers: given.maxPeers });
   for (const { id, message } of acceptance.refused) process.stderr.write(`${id}: ${message}\n`);

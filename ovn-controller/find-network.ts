@@ -6,6 +6,7 @@ import type { Membership } from '../membership/membership.ts';
 import { MembershipError } from '../membership/membership-error.ts';
 import type { Logger } from '../process/log.ts';
 import { type OptionValues, UsageError } from '../process/options.ts';
+import { together } from '../process/together.ts';
 import { fixedNetwork, HubNetwork, type NetworkSource } from './network-source.ts';
 import type { options } from './options.ts';
 
@@ -37,19 +38,16 @@ export function findNetwork(context: {
     async run(signal) {
       const hub = await openHub(context, signal);
       if (hub === undefined) return;
+      using client = hub.client;
       const network = new HubNetwork({
-        client: hub.client,
+        client,
         shareNamespace: hub.shareNamespace,
         clusterId: given.clusterId ?? '',
         mode: given.networkMode,
         log,
       });
       source.set(network);
-      try {
-        await Promise.all([network.run(signal), hub.membership?.run(signal)]);
-      } finally {
-        hub.client.close();
-      }
+      await together(signal, until => [network.run(until), hub.membership?.run(until)]);
     },
   };
 }

@@ -4,6 +4,7 @@ import { KubeClient } from '../kube/client.ts';
 import { leadWhileHolding } from '../kube/leader.ts';
 import { defineComponent } from '../process/component.ts';
 import { UsageError } from '../process/options.ts';
+import { together } from '../process/together.ts';
 import { OvnController } from './controller.ts';
 import { findNetwork } from './find-network.ts';
 import { Northbound } from './northbound.ts';
@@ -30,11 +31,8 @@ Example, with OVN's own socket and CIDRs instead of a hub:
       );
     }
     const access = await accessOf(given.kubeconfig);
-    const client = new KubeClient(access, { log, metrics });
+    using client = new KubeClient(access, { log, metrics });
     const identity = given.identity ?? hostname();
-    // Whatever fails ends all of it, and all is ended before this returns.
-    const stop = new AbortController();
-    const until = AbortSignal.any([signal, stop.signal]);
     const { source, run: followSource } = findNetwork({ given, client, log });
     await using northbound = new Northbound({
       endpoints: given.ovnNb,
@@ -55,7 +53,7 @@ Example, with OVN's own socket and CIDRs instead of a hub:
     probes.ready('world', () => controller.readiness);
     probes.ready('network', () => (controller.knowsNetwork ? true : (source.problem ?? 'it must be known')));
 
-    const parts = [
+    await together(signal, until => [
       followSource(until),
       controller.follow(until),
       (async () => {
@@ -79,10 +77,6 @@ Example, with OVN's own socket and CIDRs instead of a hub:
           term => controller.lead(term),
         );
       })(),
-    ];
-    for (const part of parts) part.catch(error => stop.abort(error));
-    await Promise.allSettled(parts);
-    client.close();
-    if (!signal.aborted) throw stop.signal.reason;
+    ]);
   },
 });

@@ -30,7 +30,7 @@ for them. Nodes that do not answer are named and left as they are; see the chart
   async run(given, { log, signal }) {
     const { namespace, patience } = given;
     const access = await accessOf(given.kubeconfig);
-    const client = new KubeClient(access, { log });
+    using client = new KubeClient(access, { log });
     const list = async (labelSelector: string) => {
       const found: KubeObject[] = [];
       for await (const page of client.listPages(pods, { namespace, labelSelector, signal }))
@@ -55,40 +55,36 @@ for them. Nodes that do not answer are named and left as they are; see the chart
         if (!(error instanceof KubeError && error.status === 404)) throw error;
       }
     };
-    try {
-      // First who writes to the others, so that nothing is made anew.
-      for (const name of given.stopDeployment) await patch(deployments, name, { replicas: 0 });
-      for (const name of given.stopDaemonSet)
-        await patch(daemonSets, name, { template: { spec: { nodeSelector: nowhere } } });
-      for (const name of given.stopStatefulSet) await patch(statefulSets, name, { replicas: 0 });
-      if (!(await wait(async () => (await list(given.pods)).length === 0)))
-        log.warn(
-          { pods: remaining(await list(given.pods)) },
-          'pods have not ended, going on without their nodes',
-        );
+    // First who writes to the others, so that nothing is made anew.
+    for (const name of given.stopDeployment) await patch(deployments, name, { replicas: 0 });
+    for (const name of given.stopDaemonSet)
+      await patch(daemonSets, name, { template: { spec: { nodeSelector: nowhere } } });
+    for (const name of given.stopStatefulSet) await patch(statefulSets, name, { replicas: 0 });
+    if (!(await wait(async () => (await list(given.pods)).length === 0)))
+      log.warn(
+        { pods: remaining(await list(given.pods)) },
+        'pods have not ended, going on without their nodes',
+      );
 
-      for await (const { items } of client.listPages(certificateSigningRequests, { signal })) {
-        const ours = items.filter(({ spec }) =>
-          String((spec as { signerName?: string }).signerName).startsWith(ovnSignerPrefix),
-        );
-        for (const { metadata } of ours)
-          await client.delete(certificateSigningRequests, { name: metadata.name ?? '' }, { signal });
-      }
-
-      const clean = { namespace, name: given.cleanDaemonSet };
-      await patch(daemonSets, given.cleanDaemonSet, { template: { spec: { nodeSelector: null } } });
-      const isClean = await wait(async () => {
-        const object = await client.get(daemonSets, clean, { signal });
-        return object === undefined || isEverywhere(object);
-      });
-      const found = await client.get(daemonSets, clean, { signal });
-      const labels = (found?.spec as { selector?: { matchLabels?: Record<string, string> } })?.selector
-        ?.matchLabels;
-      const selector = Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`);
-      if (isClean) log.info('all nodes are clean');
-      else log.warn({ nodes: unready(await list(selector.join(','))) }, 'nodes have not been cleaned');
-    } finally {
-      client.close();
+    for await (const { items } of client.listPages(certificateSigningRequests, { signal })) {
+      const ours = items.filter(({ spec }) =>
+        String((spec as { signerName?: string }).signerName).startsWith(ovnSignerPrefix),
+      );
+      for (const { metadata } of ours)
+        await client.delete(certificateSigningRequests, { name: metadata.name ?? '' }, { signal });
     }
+
+    const clean = { namespace, name: given.cleanDaemonSet };
+    await patch(daemonSets, given.cleanDaemonSet, { template: { spec: { nodeSelector: null } } });
+    const isClean = await wait(async () => {
+      const object = await client.get(daemonSets, clean, { signal });
+      return object === undefined || isEverywhere(object);
+    });
+    const found = await client.get(daemonSets, clean, { signal });
+    const labels = (found?.spec as { selector?: { matchLabels?: Record<string, string> } })?.selector
+      ?.matchLabels;
+    const selector = Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`);
+    if (isClean) log.info('all nodes are clean');
+    else log.warn({ nodes: unready(await list(selector.join(','))) }, 'nodes have not been cleaned');
   },
 });

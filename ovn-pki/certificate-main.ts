@@ -5,6 +5,7 @@ import { accessOf } from '../kube/access.ts';
 import { ObjectCache } from '../kube/cache.ts';
 import { KubeClient } from '../kube/client.ts';
 import { defineComponent } from '../process/component.ts';
+import { together } from '../process/together.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { authorityObject } from './certificate-kind.ts';
 import type { Bundles } from './certificate-state.ts';
@@ -21,7 +22,7 @@ the key is made here and never leaves the pod. /readyz answers once the files ar
   options: certificateOptions,
   async run(given, { log, signal, probes, metrics }) {
     const access = await accessOf(given.kubeconfig);
-    const client = new KubeClient(access, { log });
+    using client = new KubeClient(access, { log });
     const bundles = new ObjectCache({
       client,
       resource: configMaps,
@@ -46,27 +47,26 @@ the key is made here and never leaves the pod. /readyz answers once the files ar
     bundles.subscribe(() => changed.abort());
     probes.ready('certificate', () => (keeper.isThere ? true : 'it must have been issued'));
 
-    const keep = async () => {
+    const keep = async (until: AbortSignal) => {
       let delay = retry.firstMs;
-      while (!signal.aborted) {
+      while (!until.aborted) {
         changed = new AbortController();
         const known = bundles.get(`${given.namespace}/${authorityObject}`);
         let rest = Number.POSITIVE_INFINITY;
         try {
-          if (known !== undefined) rest = await keeper.keep(known, signal);
+          if (known !== undefined) rest = await keeper.keep(known, until);
           delay = retry.firstMs;
         } catch (error) {
-          if (signal.aborted) break;
+          if (until.aborted) break;
           log.warn({ err: error }, 'cannot get the certificate yet');
           rest = delay;
           delay = Math.min(delay * 2, retry.lastMs);
         }
         // A timer takes no more than 24 days.
-        const wake = AbortSignal.any([signal, changed.signal]);
+        const wake = AbortSignal.any([until, changed.signal]);
         await sleep(Math.min(rest, 86_400_000), undefined, { signal: wake }).catch(() => {});
       }
     };
-    await Promise.all([bundles.run(signal), keep()]);
-    client.close();
+    await together(signal, until => [bundles.run(until), keep(until)]);
   },
 });

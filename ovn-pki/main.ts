@@ -6,6 +6,7 @@ import { ObjectCache } from '../kube/cache.ts';
 import { KubeClient } from '../kube/client.ts';
 import { Controller } from '../kube/controller.ts';
 import { defineComponent } from '../process/component.ts';
+import { together } from '../process/together.ts';
 import { AuthorityStore } from './authority-store.ts';
 import { signerOptions } from './options.ts';
 import { Signer } from './signer.ts';
@@ -25,7 +26,7 @@ to a pod of that node.`,
   options: signerOptions,
   async run(given, { log, signal, probes, metrics }) {
     const access = await accessOf(given.kubeconfig);
-    const client = new KubeClient(access, { log, metrics });
+    using client = new KubeClient(access, { log, metrics });
     const store = new AuthorityStore({ client, namespace: given.namespace, times: given, log });
     const signer = new Signer({
       client,
@@ -56,21 +57,21 @@ to a pod of that node.`,
     let problem: string | undefined = 'the authorities must be there';
     probes.ready('authorities', () => problem ?? true);
 
-    const rotate = async () => {
-      while (!signal.aborted) {
+    const rotate = async (until: AbortSignal) => {
+      while (!until.aborted) {
         let pause = retryInterval;
         try {
-          const { authorities, restUntil } = await store.refresh(signal);
+          const { authorities, restUntil } = await store.refresh(until);
           for (const [authority, { current }] of Object.entries(authorities))
             expiry.set({ authority }, current.notAfter / 1_000);
           problem = undefined;
           pause = Math.max(1_000, Math.min(restUntil - Date.now(), rotationInterval));
         } catch (error) {
-          if (signal.aborted) break;
+          if (until.aborted) break;
           problem = `the authorities must be kept: ${(error as Error).message}`;
           log.error({ err: error }, 'cannot keep the authorities');
         }
-        await sleep(pause, undefined, { signal }).catch(() => {});
+        await sleep(pause, undefined, { signal: until }).catch(() => {});
       }
     };
     const controller = new Controller({
@@ -88,7 +89,6 @@ to a pod of that node.`,
       metrics,
     });
     requests.subscribe(({ key }) => controller.enqueue(key));
-    await Promise.all([rotate(), requests.run(signal), controller.run(signal)]);
-    client.close();
+    await together(signal, until => [rotate(until), requests.run(until), controller.run(until)]);
   },
 });

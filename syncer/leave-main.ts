@@ -42,27 +42,23 @@ It waits until no syncer works any more, as that would make everything anew: sto
   ends: true,
   async run(given, { log, signal }) {
     const access = await accessOf(given.kubeconfig);
-    const local = new KubeClient(access, { log });
-    try {
-      if (given.stopDeployment) await stop(local, given.namespace, given.stopDeployment, signal);
-      log.info('waiting until no syncer works any more');
-      await leadWhileHolding(
-        {
-          client: local,
-          namespace: given.namespace,
-          name: leaderLease,
-          identity: `leave-${hostname()}-${process.pid}`,
-          log,
-          signal,
-        },
-        async term => {
-          await tryHub(given, local, log, term);
-          await leaveLocal(local, log, term);
-        },
-      );
-    } finally {
-      local.close();
-    }
+    using local = new KubeClient(access, { log });
+    if (given.stopDeployment) await stop(local, given.namespace, given.stopDeployment, signal);
+    log.info('waiting until no syncer works any more');
+    await leadWhileHolding(
+      {
+        client: local,
+        namespace: given.namespace,
+        name: leaderLease,
+        identity: `leave-${hostname()}-${process.pid}`,
+        log,
+        signal,
+      },
+      async term => {
+        await tryHub(given, local, log, term);
+        await leaveLocal(local, log, term);
+      },
+    );
   },
 });
 
@@ -86,12 +82,9 @@ async function tryHub(
   const signal = AbortSignal.any([term, AbortSignal.timeout(given.hubPatience)]);
   try {
     const hub = await openHub({ options: given, environment: process.env, local, log, signal });
-    try {
-      const removed = await leaveHub(hub, given.clusterId, signal);
-      log.info({ removed }, 'left the hub');
-    } finally {
-      hub.client.close();
-    }
+    using _hubClient = hub.client;
+    const removed = await leaveHub(hub, given.clusterId, signal);
+    log.info({ removed }, 'left the hub');
   } catch (error) {
     term.throwIfAborted();
     log.warn({ err: error }, 'cannot tell the hub, leaving without it');

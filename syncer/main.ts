@@ -3,6 +3,7 @@ import { accessOf } from '../kube/access.ts';
 import { KubeClient } from '../kube/client.ts';
 import { leadWhileHolding } from '../kube/leader.ts';
 import { defineComponent } from '../process/component.ts';
+import { together } from '../process/together.ts';
 import { openHub } from './hub-membership.ts';
 import { LocalView } from './local-view.ts';
 import { options } from './options.ts';
@@ -23,16 +24,13 @@ Example, with kubeconfigs instead of a join token:
   options,
   async run(given, { log, signal, probes, metrics }) {
     const access = await accessOf(given.kubeconfig);
-    const client = new KubeClient(access, { log, metrics });
+    using client = new KubeClient(access, { log, metrics });
     const { clusterId, localNamespace, addresses, clusterSetIp, concurrency } = given;
     const local = new LocalView({ client, clusterId, localNamespace, addresses, log, metrics });
     const syncer = new Syncer({ local, clusterSetIp, concurrency, log, metrics });
     probes.ready('views', () => syncer.waitsFor ?? true);
 
-    // Whatever fails ends all of it, and all is ended before this returns.
-    const stop = new AbortController();
-    const until = AbortSignal.any([signal, stop.signal]);
-    const parts = [
+    await together(signal, until => [
       // This cluster first and on its own: its exports reach its imports while there is no hub.
       syncer.runLocal(until),
       // The hub beside it. The lease there is renewed from the first moment, leader or not.
@@ -44,12 +42,9 @@ Example, with kubeconfigs instead of a join token:
           log,
           signal: until,
         });
+        using _hubClient = hub.client;
         probes.ready('membership', () => hub.membership?.problem ?? true);
-        try {
-          await Promise.all([syncer.runHub(hub, until), hub.membership?.run(until)]);
-        } finally {
-          hub.client.close();
-        }
+        await together(until, end => [syncer.runHub(hub, end), hub.membership?.run(end)]);
       })(),
       // Standbys follow both sides too, so that a new leader begins with what it knows.
       leadWhileHolding(
@@ -64,10 +59,6 @@ Example, with kubeconfigs instead of a join token:
         },
         term => syncer.lead(term),
       ),
-    ];
-    for (const part of parts) part.catch(error => stop.abort(error));
-    await Promise.allSettled(parts);
-    client.close();
-    if (!signal.aborted) throw stop.signal.reason;
+    ]);
   },
 });
