@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { expect } from 'chai';
 import type { Channel } from './multiplexer.ts';
@@ -110,6 +112,25 @@ describe('ttrpc', () => {
       { stream: 3, code: undefined },
     ]);
   }).timeout(60_000);
+
+  it('holds no more of a message that comes octet by octet than of another', () => {
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    const held = () => {
+      collect();
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      return heapUsed + arrayBuffers;
+    };
+    const length = 512 * 1024;
+    const received: number[] = [];
+    const reader = new MessageReader(({ body }) => received.push(body?.length ?? -1));
+    const octets = encodeMessage(1, 1, Buffer.alloc(length));
+    const before = held();
+    for (let at = 0; at < octets.length - 1; at++) reader.push(octets.subarray(at, at + 1));
+    expect(held() - before).to.be.lessThan(10 * length);
+    reader.push(octets.subarray(-1));
+    expect(received).to.deep.equal([length]);
+  });
 
   it('gives up a call when its signal says so, and forgets it', async () => {
     const client = serve({ 's/never': () => new Promise(() => {}) });

@@ -40,12 +40,15 @@ export interface Message {
   readonly body: Uint8Array | undefined;
 }
 
+const nothing: Buffer = Buffer.alloc(0);
+
 /** Puts messages together again. It never holds more than one legal message. */
 export class MessageReader {
   readonly #onMessage: (message: Message) => void;
   readonly #header = Buffer.alloc(headerLength);
   #headerFilled = 0;
-  #pieces: Buffer[] = [];
+  /** The body as far as it is there, and how long it will be. */
+  #body = nothing;
   #remaining = 0;
   #stream = 0;
   #type = 0;
@@ -62,7 +65,7 @@ export class MessageReader {
         const piece = chunk.subarray(at, at + this.#remaining);
         at += piece.length;
         this.#remaining -= piece.length;
-        if (!this.#dropped) this.#pieces.push(piece);
+        if (!this.#dropped) this.#take(piece);
         if (this.#remaining === 0) this.#finish();
         continue;
       }
@@ -79,10 +82,22 @@ export class MessageReader {
     }
   }
 
+  /** @param piece the next one; `#remaining` says what comes after it. */
+  #take(piece: Buffer): void {
+    if (this.#body === nothing) {
+      if (this.#remaining === 0) {
+        this.#body = piece;
+        return;
+      }
+      // Its pieces may be many and small: each kept for itself would weigh a hundred times what is in it.
+      this.#body = Buffer.allocUnsafeSlow(piece.length + this.#remaining);
+    }
+    this.#body.set(piece, this.#body.length - this.#remaining - piece.length);
+  }
+
   #finish(): void {
-    const [first] = this.#pieces;
-    const body = this.#pieces.length === 1 && first !== undefined ? first : Buffer.concat(this.#pieces);
-    this.#pieces = [];
+    const body = this.#body;
+    this.#body = nothing;
     this.#onMessage({ stream: this.#stream, type: this.#type, body: this.#dropped ? undefined : body });
   }
 }
