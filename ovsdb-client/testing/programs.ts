@@ -1,5 +1,7 @@
 /** Programs of Open vSwitch and OVN for tests, and their processes. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -102,15 +104,35 @@ export async function eventually<T>(
   }
 }
 
-/** A TCP port of 127.0.0.1 that nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
+/** Below the ports that Linux gives to who asks for any (from 32768), and to Services of type NodePort (from 30000). */
+const [firstPort, portCount] = [16_000, 14_000];
+let taken = 0;
+
+/**
+ * A port of 127.0.0.1 that nobody has, for TCP and UDP. It is still free when it is taken, and while its server is away: the
+ * kernel gives none of these to anybody by itself, nor to a client that would then be connected to itself.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    // A process beside this one begins elsewhere.
+    const port = firstPort + ((process.pid * 61 + taken++) % portCount);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1');
+  const socket = createSocket('udp4');
+  try {
+    await once(server, 'listening');
+    socket.bind(port, '127.0.0.1');
+    await once(socket, 'listening');
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+    throw error;
+  } finally {
+    socket.close();
+    await new Promise(resolve => server.close(resolve));
+  }
 }

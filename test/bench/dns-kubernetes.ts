@@ -20,6 +20,7 @@ import { importOf, sliceOf } from '../../crossdns/served.fixture.ts';
 import { kubeconfigAccess } from '../../kube/access.ts';
 import { KubeClient } from '../../kube/client.ts';
 import { startControlPlane } from '../../lab/control-plane.ts';
+import { freePort } from '../../ovsdb-client/testing/programs.ts';
 import { installCrds } from '../integration/install-crds.ts';
 import {
   cpuSeconds,
@@ -33,7 +34,6 @@ import {
   serverCore,
 } from './dns/load.ts';
 import { DnsProbe } from './propagation-dns.ts';
-import { freePort } from './propagation-world.ts';
 
 const { values } = parseArgs({
   options: {

@@ -16,6 +16,7 @@ import { bundle } from '../../build/bundle.ts';
 import { parseRedisTarget, type RedisTarget } from '../../crossdns/redis/layout.ts';
 import { Publisher } from '../../crossdns/redis/publisher.ts';
 import { Served, sliceOf } from '../../crossdns/served.fixture.ts';
+import { freePort } from '../../ovsdb-client/testing/programs.ts';
 import { silentLogger } from '../../process/log.ts';
 import { RedisServer, secret } from '../integration/crossdns/redisserver.ts';
 import {
@@ -28,7 +29,6 @@ import {
   serverCore,
 } from './dns/load.ts';
 import { DnsProbe } from './propagation-dns.ts';
-import { freePort } from './propagation-world.ts';
 
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,5 @@
 /** A hub and two clusters with real API servers, and the real processes of the product between them. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -110,16 +109,6 @@ export function startDns({ program }: World, cluster: Cluster, port: number): Pr
     zone: 'hyperos.local',
     'log-level': 'error',
   });
-}
-
-/** A UDP port of loopback that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  return port;
 }
 
 /** Of the services of the benchmark: 100 a namespace. */

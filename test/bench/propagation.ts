@@ -7,12 +7,12 @@
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { freePort } from '../../ovsdb-client/testing/programs.ts';
 import { DnsProbe } from './propagation-dns.ts';
 import {
   type Cluster,
   exportServices,
   firstAddress,
-  freePort,
   type Process,
   placeOf,
   startDns,

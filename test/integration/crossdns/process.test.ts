@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { freePort } from './redisserver.ts';
+import { freePort } from '../../../ovsdb-client/testing/programs.ts';
 import { ServerProcess } from './server.ts';
 
 const examples = fileURLToPath(new URL('../../../crossdns/examples', import.meta.url));

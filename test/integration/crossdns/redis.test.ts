@@ -9,8 +9,9 @@ import { Publisher } from '../../../crossdns/redis/publisher.ts';
 import { importOf, Served, sliceOf } from '../../../crossdns/served.fixture.ts';
 import { RedisSource } from '../../../crossdns/sources/redis.ts';
 import { Authority } from '../../../lab/certificates.ts';
+import { freePort } from '../../../ovsdb-client/testing/programs.ts';
 import { silentLogger } from '../../../process/log.ts';
-import { eventually, freePort, RedisServer, secret } from './redisserver.ts';
+import { eventually, RedisServer, secret } from './redisserver.ts';
 import { ServerProcess } from './server.ts';
 
 const log = silentLogger();

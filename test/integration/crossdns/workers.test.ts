@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { sliceOf } from '../../../crossdns/served.fixture.ts';
 import { until } from '../../../lab/until.ts';
-import { freePort } from './redisserver.ts';
+import { freePort } from '../../../ovsdb-client/testing/programs.ts';
 import { ServerProcess } from './server.ts';
 
 const question = 'web.demo.svc.hyperos.local A';
