@@ -16,6 +16,8 @@ const [shownLines, shownWidth] = [40, 260];
 const { positionals } = parseArgs({ allowPositionals: true });
 const chosen = chooseStages(positionals);
 const scratch = await mkdtemp(join(tmpdir(), 'nauti-gate-'));
+/** Where Node keeps what it has made of sources: the programs of the project, which tests start by the hundred, start in a third of the time. */
+const compiled = join(scratch, 'compiled');
 const outcomes: { step: Step; result: SuiteResult; seconds: number }[] = [];
 try {
   for (const lanes of chosen) {
@@ -123,7 +125,7 @@ async function run(
   return await new Promise((resolve, reject) => {
     const child = spawn(program, rest, {
       stdio: ['ignore', out, out],
-      env: { ...process.env, ...variables },
+      env: { ...process.env, NODE_COMPILE_CACHE: compiled, ...variables },
     });
     let late = false;
     const timer = setTimeout(() => {

@@ -32,7 +32,11 @@ export class ControllerProcess {
       {
         cwd: directory,
         stdio: ['ignore', 'ignore', 'pipe'],
-        env: { PATH: process.env.PATH, NAUTI_HTTP_LISTEN: `127.0.0.1:${port}` },
+        env: {
+          PATH: process.env.PATH,
+          NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+          NAUTI_HTTP_LISTEN: `127.0.0.1:${port}`,
+        },
       },
     );
     return new ControllerProcess(child, port);
