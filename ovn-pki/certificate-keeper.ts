@@ -18,6 +18,15 @@ import {
 
 /** An answer takes some 50 ms; who signs may have to start first. */
 const poll = { firstMs: 50, lastMs: 2_000, timeoutMs: 60_000 };
+/** A clock that is far ahead calls each certificate old: a new one is not asked for more often than this part of its life. */
+const leastRest = 1 / 100;
+
+/** A request that nobody has answered yet. */
+interface Pending {
+  readonly name: string;
+  /** PEM */
+  readonly key: string;
+}
 
 export interface CertificateKeeperOptions {
   readonly client: KubeClient;
@@ -27,15 +36,22 @@ export interface CertificateKeeperOptions {
   readonly log: Logger;
   /** Told of the certificate in use: when it expires, in milliseconds since the epoch. */
   readonly onExpiry?: (ms: number) => void;
+  /** How long an answer is waited for at a time, in milliseconds. */
+  readonly patienceMs?: number;
+  /** Milliseconds since the epoch; for tests. */
+  readonly now?: () => number;
 }
 
 /** Keeps one key and its certificate in a directory. */
 export class CertificateKeeper {
   readonly #options: CertificateKeeperOptions;
+  readonly #now: () => number;
   #isThere = false;
+  #pending: Pending | undefined;
 
   constructor(options: CertificateKeeperOptions) {
     this.#options = options;
+    this.#now = options.now ?? Date.now;
   }
 
   /** Whether the files were complete and good when they were last looked at. */
@@ -52,7 +68,7 @@ export class CertificateKeeper {
   async keep(bundles: Bundles, signal: AbortSignal): Promise<number> {
     const { directory, commonName, kind, log, onExpiry } = this.#options;
     let files = await readCertificateFiles(directory);
-    const state = assess(Date.now(), files, commonName, authorityOf(kind), bundles);
+    const state = assess(this.#now(), files, commonName, authorityOf(kind), bundles);
     if (state.kind === 'renew') {
       log.info({ why: state.why, commonName }, 'asking for a certificate');
       files = { ...(await this.#request(bundles, signal)), ...trusted(bundles) };
@@ -66,14 +82,32 @@ export class CertificateKeeper {
     if (files === undefined) throw new Error('unreachable: without files there is nothing to adopt');
     this.#isThere = true;
     const certificate = new X509Certificate(files.certificate);
-    onExpiry?.(certificate.validToDate.getTime());
-    return Math.max(1_000, renewalTime(certificate) - Date.now());
+    const [from, to] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
+    onExpiry?.(to);
+    return Math.max(1_000, (to - from) * leastRest, renewalTime(certificate) - this.#now());
   }
 
+  /** What was asked for is waited for again: while nobody signs there is one request, not one a minute. */
   async #request(
     bundles: Bundles,
     signal: AbortSignal,
   ): Promise<Pick<CertificateFiles, 'key' | 'certificate'>> {
+    this.#pending ??= await this.#ask(signal);
+    const { name, key } = this.#pending;
+    const certificate = await this.#answer(name, signal);
+    const parsed = new X509Certificate(certificate);
+    if (
+      !parsed.checkPrivateKey(createPrivateKey(key)) ||
+      !isSignedByOneOf(parsed, bundles[authorityOf(this.#options.kind)])
+    ) {
+      throw new Error(
+        `Cannot use the certificate of ${name} as it must be of our key and of an authority that is trusted`,
+      );
+    }
+    return { key, certificate };
+  }
+
+  async #ask(signal: AbortSignal): Promise<Pending> {
     const { client, kind, commonName } = this.#options;
     const key = newKey();
     const name = `nauti-ovn-${commonName.slice(0, 200)}-${randomBytes(6).toString('hex')}`;
@@ -90,33 +124,27 @@ export class CertificateKeeper {
       },
       { signal },
     );
-    const certificate = await this.#answer(name, signal);
-    const parsed = new X509Certificate(certificate);
-    if (
-      !parsed.checkPrivateKey(createPrivateKey(key)) ||
-      !isSignedByOneOf(parsed, bundles[authorityOf(kind)])
-    ) {
-      throw new Error(
-        `Cannot use the certificate of ${name} as it must be of our key and of an authority that is trusted`,
-      );
-    }
-    return { key, certificate };
+    return { name, key };
   }
 
-  /** PEM, once it is there. */
+  /** PEM, once it is there. An answer of any kind ends the request. */
   async #answer(name: string, signal: AbortSignal): Promise<string> {
-    const deadline = performance.now() + poll.timeoutMs;
+    const { client, patienceMs = poll.timeoutMs } = this.#options;
+    const deadline = performance.now() + patienceMs;
     for (let pause = poll.firstMs; performance.now() < deadline; pause = Math.min(pause * 1.5, poll.lastMs)) {
       await sleep(pause, undefined, { signal });
-      const object = await this.#options.client.get(certificateSigningRequests, { name }, { signal });
-      if (object === undefined) break;
-      const status = object.status as { certificate?: string; conditions?: readonly Condition[] } | undefined;
-      if (status?.certificate !== undefined) return Buffer.from(status.certificate, 'base64').toString();
+      const object = await client.get(certificateSigningRequests, { name }, { signal });
+      const status = object?.status as
+        | { certificate?: string; conditions?: readonly Condition[] }
+        | undefined;
       const refusal = status?.conditions?.find(({ type }) => type === 'Denied' || type === 'Failed');
-      if (refusal !== undefined) throw new Error(`Cannot get the certificate ${name}: ${refusal.message}`);
+      if (object !== undefined && status?.certificate === undefined && refusal === undefined) continue;
+      this.#pending = undefined;
+      if (status?.certificate !== undefined) return Buffer.from(status.certificate, 'base64').toString();
+      throw new Error(`Cannot get the certificate ${name}: ${refusal?.message ?? 'the request is gone'}`);
     }
     throw new Error(
-      `Cannot get the certificate ${name} as it must be signed within ${poll.timeoutMs / 1_000} s: is nauti-ovn-pki running?`,
+      `Cannot get the certificate ${name} as it must be signed within ${patienceMs / 1_000} s: is nauti-ovn-pki running?`,
     );
   }
 }

@@ -3,6 +3,12 @@ import type { KubeObject } from '../api/meta.ts';
 import { type CertificateKind, kindOfSigner } from './certificate-kind.ts';
 import type { Requester } from './request-policy.ts';
 
+interface SetCondition {
+  readonly type: string;
+  /** RFC 3339; the API server's. */
+  readonly lastUpdateTime?: string;
+}
+
 export interface SigningRequest {
   readonly kind: CertificateKind;
   readonly requester: Requester;
@@ -11,6 +17,8 @@ export interface SigningRequest {
   readonly isApproved: boolean;
   /** It has its certificate, or has been denied, or has failed: nothing more happens. */
   readonly isSettled: boolean;
+  /** When it was made, or last got a condition, in milliseconds since the epoch, by the API server's clock. */
+  readonly touchedAt: number;
 }
 
 /** Undefined where another signer is asked. */
@@ -21,9 +29,11 @@ export function readSigningRequest(object: KubeObject): SigningRequest | undefin
   const extra = spec.extra as Record<string, readonly string[]> | undefined;
   const nodes = extra?.['authentication.kubernetes.io/node-name'] ?? [];
   const status = object.status as
-    | { readonly certificate?: string; readonly conditions?: readonly { readonly type: string }[] }
+    | { readonly certificate?: string; readonly conditions?: readonly SetCondition[] }
     | undefined;
-  const conditions = (status?.conditions ?? []).map(({ type }) => type);
+  const set = status?.conditions ?? [];
+  const conditions = set.map(({ type }) => type);
+  const times = [object.metadata.creationTimestamp, ...set.map(({ lastUpdateTime }) => lastUpdateTime)];
   return {
     kind,
     requester: { username: String(spec.username), nodeName: nodes.length === 1 ? nodes[0] : undefined },
@@ -31,6 +41,7 @@ export function readSigningRequest(object: KubeObject): SigningRequest | undefin
     isApproved: conditions.includes('Approved'),
     isSettled:
       status?.certificate !== undefined || conditions.includes('Denied') || conditions.includes('Failed'),
+    touchedAt: Math.max(...times.map(time => Date.parse(time ?? '')).filter(Number.isFinite)),
   };
 }
 

@@ -148,6 +148,7 @@ describe('certificates by a real API server', function () {
     kind: CertificateKind,
     commonName: string,
     place: string,
+    more: { readonly now?: () => number } = {},
   ): Promise<number | Error> {
     const keeper = new CertificateKeeper({
       client,
@@ -155,6 +156,7 @@ describe('certificates by a real API server', function () {
       commonName,
       directory: join(directory, place),
       log,
+      ...more,
     });
     let answer: number | Error | undefined;
     const asked = keeper.keep(await bundles(), signal).then(
@@ -212,6 +214,36 @@ describe('certificates by a real API server', function () {
     expect(await serialOf('own')).to.equal(serial);
     for (const name of await unsettled()) await signer.settle(name, signal);
     expect(await unsettled()).to.deep.equal([]);
+  });
+
+  it('is asked once, however long nobody signs, and answers then', async () => {
+    const before = (await unsettled()).length;
+    const keeper = new CertificateKeeper({
+      client: nodeOne,
+      kind: 'chassis',
+      commonName: 'node-1',
+      directory: join(directory, 'patient'),
+      log,
+      patienceMs: 200,
+    });
+    const keep = async () => keeper.keep(await bundles(), signal).catch(error => String(error));
+    for (let tries = 0; tries < 3; tries++)
+      expect(await keep()).to.contain('as it must be signed within 0.2 s: is nauti-ovn-pki running?');
+    const [name = '', ...more] = await waiting();
+    expect(more).to.deep.equal([]);
+    expect(await unsettled()).to.have.length(before + 1);
+    await signer.settle(name, signal);
+    expect(await keep()).to.be.a('number');
+    await signer.settle(name, signal);
+    expect(await unsettled()).to.have.length(before);
+  });
+
+  it('is not asked without end by a node whose clock is far ahead', async () => {
+    const ahead = { now: () => Date.now() + 2 * hour };
+    for (let round = 0; round < 2; round++) {
+      const rest = await ask(nodeOne, 'chassis', 'node-1', 'ahead', ahead);
+      expect(rest).to.be.greaterThan(hour / 101);
+    }
   });
 
   it('gives a node no other name and no other kind, and an administrator none at all', async () => {
