@@ -390,6 +390,8 @@ describe('OVN by the chart nauti-agent', function () {
       ({ ports }) => ports[0]?.port === 'members',
     );
     expect(JSON.stringify(members?.from)).to.contain('"app.kubernetes.io/component":"ovn-central"');
+    // New members ask the one that stands alone at its northbound port: it has no other yet.
+    expect(members?.ports.map(({ port }) => port)).to.deep.equal(['members', 'nb']);
     const central = podsOf(three, ['StatefulSet'])[0]?.pod;
     expect(central?.containers.map(({ name }) => name)).to.deep.equal(['nb', 'sb', 'northd', 'link']);
     expect(podsOf(objects, ['StatefulSet'])[0]?.pod.containers).to.have.length(3);
@@ -438,6 +440,11 @@ describe('OVN by the chart nauti-agent', function () {
     expect(ofNodes(objects)).to.deep.equal([]);
     expect(ofNodes(withTaint)).to.have.length(1);
     expect(names(withTaint)).to.include('ValidatingAdmissionPolicy nauti-nri-own-node');
+    // Of pods, in its own namespace, it may patch its own, which the policy sees to.
+    expect(rulesOf(objects, 'Role', 'nauti-nri')).to.deep.equal([
+      { apiGroups: [''], resources: ['pods'], verbs: ['patch'] },
+    ]);
+    expect(names(objects)).to.include('ValidatingAdmissionPolicyBinding nauti-nri-own-pod');
   });
 
   it('names the release’s namespace and ServiceAccounts wherever the manifests name the usual ones', async () => {
