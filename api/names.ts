@@ -87,6 +87,14 @@ export const podAnnotations = {
   routes: 'nauti.io/routes',
 } as const;
 
+/**
+ * Label of a node agent's pod: how it learns of the pods of its node. `nri`: the container runtime calls it; `cri`: out of
+ * band, as the runtime has no NRI. Without it the agent has reached no runtime yet.
+ */
+export const nriModeLabel = 'nauti.io/nri-mode';
+/** On a cluster's Lease on the hub: see node-agents.ts. */
+export const nodeAgentsAnnotation = 'nauti.io/node-agents';
+
 /** Label of the gateway ("CNF") pod. */
 export const gatewayPodLabel = 'nauti.io/cnf';
 /**

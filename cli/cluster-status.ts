@@ -1,7 +1,8 @@
 /** What `kubectl nauti status` shows of each cluster, made from the objects of the share namespace. Pure. */
 
 import type { KubeObject } from '../api/meta.ts';
-import { hubLabels } from '../api/names.ts';
+import { hubLabels, nodeAgentsAnnotation, nriModeLabel } from '../api/names.ts';
+import { type NodeAgents, parseNodeAgents } from '../api/node-agents.ts';
 import { type Peer, peerConditions } from '../api/peer.ts';
 import { readLease } from '../kube/lease.ts';
 
@@ -18,8 +19,10 @@ export interface ClusterStatus {
   readonly endpoint?: string;
   readonly exports: number;
   readonly slices: number;
+  /** Of a cluster with a secondary network. */
+  readonly nodeAgents?: NodeAgents;
   /** What a person should know, for example why it has no CIDR. */
-  readonly note?: string;
+  readonly notes: readonly string[];
 }
 
 export interface SharedObjects {
@@ -60,7 +63,7 @@ function statusOf(
 ): ClusterStatus {
   const leaseAgeMs = lease && now - Date.parse(readLease(lease).renewTime ?? '');
   const endpoint = peer?.spec.endpoint;
-  const note = cidrNote(peer);
+  const agents = agentsOf(lease);
   return {
     id,
     state: stateOf(id, peer, lease, leaseAgeMs, objects),
@@ -69,8 +72,38 @@ function statusOf(
     ...(endpoint !== undefined && { endpoint: `${endpoint}${peer?.spec.port ? ` ${peer.spec.port}` : ''}` }),
     exports: objects.exports.get(id) ?? 0,
     slices: objects.slices.get(id) ?? 0,
-    ...(note !== undefined && { note }),
+    ...(agents.counts && { nodeAgents: agents.counts }),
+    notes: [cidrNote(peer), ...agents.notes].filter(note => note !== undefined),
   };
+}
+
+/** What its lease tells of its node agents: the hub's other clusters and its people see no nodes. */
+function agentsOf(lease: KubeObject | undefined): {
+  readonly counts?: NodeAgents;
+  readonly notes: readonly string[];
+} {
+  const told = lease?.metadata.annotations?.[nodeAgentsAnnotation];
+  if (told === undefined) return { notes: [] };
+  try {
+    const counts = parseNodeAgents(told);
+    return { counts, notes: agentNotes(counts) };
+  } catch (error) {
+    return { notes: [error instanceof Error ? error.message : String(error)] };
+  }
+}
+
+function agentNotes({ nri, cri, none }: NodeAgents): string[] {
+  const all = nri + cri + none;
+  const notes: string[] = [];
+  if (cri > 0)
+    notes.push(
+      `on ${cri} of ${all} nodes the agent learns of pods out of band, as their container runtime has no NRI: containers may start before their second NIC is there; "kubectl get pods -A -l ${nriModeLabel}=cri -o wide" in the cluster shows which`,
+    );
+  if (none > 0)
+    notes.push(
+      `on ${none} of ${all} nodes the agent has not reached a container runtime yet: new pods get no second NIC there`,
+    );
+  return notes;
 }
 
 function stateOf(

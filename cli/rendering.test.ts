@@ -165,13 +165,50 @@ describe('the status of clusters', () => {
     );
     expect(renderStatuses(statuses)).to.equal(
       [
-        'CLUSTER   STATE   LEASE    CIDR            ENDPOINT   EXPORTS   SLICES',
+        'CLUSTER   STATE   LEASE    CIDR            ENDPOINT   NODES   EXPORTS   SLICES',
         'hub       hub              10.112.0.0/12',
-        'c17       alive   3s ago                   gw 1       0         0',
+        'c17       alive   3s ago                   gw 1               0         0',
         '',
         'c17: 10.112.0.0/12 has no free part left',
       ].join('\n'),
     );
     expect(renderStatuses([])).to.match(/There is no cluster yet/);
+  });
+
+  it('tells which nodes have no NRI, and of agents that reach no runtime', () => {
+    const told = (id: string, annotation: string): KubeObject => {
+      const object = lease(id, 3_000);
+      return {
+        ...object,
+        metadata: { ...object.metadata, annotations: { 'nauti.io/node-agents': annotation } },
+      };
+    };
+    const leases = [
+      told('a', '{"nri":2,"cri":0,"none":0}'),
+      told('b', '{"nri":1,"cri":1,"none":1}'),
+      told('c', '{"nri":0,"cri":0,"none":0}'),
+      told('d', '{"nri":"\\u001b[2J","cri":0,"none":0}'),
+      lease('e', 3_000),
+    ];
+    const statuses = clusterStatuses({ ...none, leases }, now);
+    expect(statuses.map(({ nodeAgents }) => nodeAgents)).to.deep.equal([
+      { nri: 2, cri: 0, none: 0 },
+      { nri: 1, cri: 1, none: 1 },
+      { nri: 0, cri: 0, none: 0 },
+      undefined,
+      undefined,
+    ]);
+    const [table = '', ...notes] = renderStatuses(statuses).split('\n\n');
+    expect(
+      table.split('\n').map(line => / (NODES|\d.*?)? +\S+ +\S+$/.exec(line.slice(40))?.[1]),
+    ).to.deep.equal(['NODES', '2 nri', '1 nri,1 cri,1 none', '0', undefined, undefined]);
+    expect(notes.join('\n').split('\n')).to.satisfy((lines: string[]) =>
+      [
+        /^b: on 1 of 3 nodes the agent learns of pods out of band.* -l nauti\.io\/nri-mode=cri /,
+        /^b: on 1 of 3 nodes the agent has not reached a container runtime/,
+        /^d: Cannot read annotation nauti\.io\/node-agents as nri must be an integer/,
+      ].every((pattern, index) => pattern.test(lines[index] ?? '')),
+    );
+    expect(notes.join()).to.not.match(/[^\P{C}\n]/u);
   });
 });

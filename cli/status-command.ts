@@ -1,13 +1,14 @@
 import { Command, Option } from 'commander';
 import type { KubeObject } from '../api/meta.ts';
 import { hubLabels } from '../api/names.ts';
+import type { NodeAgents } from '../api/node-agents.ts';
 import { type Peer, parsePeer } from '../api/peer.ts';
 import { endpointSlices, exportedServices, leases, peers, type Resource } from '../api/resource.ts';
 import { listJoinTokens } from '../hub/outstanding-tokens.ts';
 import { shortDuration } from './age.ts';
 import { type ClusterStatus, clusterStatuses } from './cluster-status.ts';
 import { type ConnectionFlags, type HubConnection, withConnectionFlags, withHub } from './hub-connection.ts';
-import { renderTable } from './table.ts';
+import { printable, renderTable } from './table.ts';
 
 interface StatusFlags extends ConnectionFlags {
   readonly output: 'table' | 'json';
@@ -50,18 +51,25 @@ export function renderStatuses(clusters: readonly ClusterStatus[]): string {
   if (clusters.length === 0)
     return 'There is no cluster yet: "kubectl nauti token create <CLUSTER>" lets one join.';
   const table = renderTable(
-    ['CLUSTER', 'STATE', 'LEASE', 'CIDR', 'ENDPOINT', 'EXPORTS', 'SLICES'],
-    clusters.map(({ id, state, leaseAgeMs, cidrs, endpoint, exports, slices }) => [
+    ['CLUSTER', 'STATE', 'LEASE', 'CIDR', 'ENDPOINT', 'NODES', 'EXPORTS', 'SLICES'],
+    clusters.map(({ id, state, leaseAgeMs, cidrs, endpoint, nodeAgents, exports, slices }) => [
       id,
       state,
       leaseAgeMs === undefined ? '' : `${shortDuration(leaseAgeMs)} ago`,
       cidrs.join(','),
       endpoint ?? '',
+      nodeAgents === undefined ? '' : agentsText(nodeAgents),
       ...(state === 'hub' ? ['', ''] : [String(exports), String(slices)]),
     ]),
   );
-  const notes = clusters.flatMap(({ id, note }) => (note === undefined ? [] : [`${id}: ${note}`]));
+  const notes = clusters.flatMap(({ id, notes }) => notes.map(note => `${id}: ${printable(note)}`));
   return notes.length === 0 ? table : `${table}\n\n${notes.join('\n')}`;
+}
+
+/** By how their agents learn of pods, as the flag `--mode` of the agent has it. */
+function agentsText(agents: NodeAgents): string {
+  const told = (['nri', 'cri', 'none'] as const).filter(mode => agents[mode] > 0);
+  return told.length === 0 ? '0' : told.map(mode => `${agents[mode]} ${mode}`).join(',');
 }
 
 async function list({ client, namespace, signal }: HubConnection, resource: Resource): Promise<KubeObject[]> {

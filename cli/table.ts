@@ -21,6 +21,6 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
 }
 
 /** What clusters wrote is shown without what would steer a terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, '?');
 }

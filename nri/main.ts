@@ -4,10 +4,12 @@ import { pods } from '../api/resource.ts';
 import { accessOf } from '../kube/access.ts';
 import { ObjectCache } from '../kube/cache.ts';
 import { KubeClient } from '../kube/client.ts';
+import { Controller } from '../kube/controller.ts';
 import { defineComponent } from '../process/component.ts';
 import { together } from '../process/together.ts';
 import { Announcer } from './announcer.ts';
 import { removeGatewayTaint } from './gateway-taint.ts';
+import { showMode } from './mode-label.ts';
 import { findNetSysctl } from './net-sysctl.ts';
 import { NicKeeper } from './nic-keeper.ts';
 import { NodeDeviceKeeper } from './node-device-keeper.ts';
@@ -72,7 +74,14 @@ Example, beside a containerd and an Open vSwitch of the machine:
       pods: function* () {
         for (const pod of cache.values()) if (!pod.isFinished) yield pod.key;
       },
+      onMode: () => shown.enqueue('mode'),
       log,
+    });
+    const shown = new Controller({
+      name: 'mode',
+      reconcile: async (_, until) => showMode({ ...given, client, mode: link.mode }, until),
+      log,
+      metrics,
     });
     cache.subscribe(({ key }) => {
       keeper.podChanged(key);
@@ -87,6 +96,7 @@ Example, beside a containerd and an Open vSwitch of the machine:
       cache.run(until),
       keeper.run(until),
       nodeDevice.run(until),
+      shown.run(until),
       (async () => {
         // Both are asked for before pods are: what is not known would look like what is not there. Neither is waited
         // for without end: pods start also while OVS or the API server is away.

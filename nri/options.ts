@@ -1,6 +1,7 @@
+import { componentNamespace, nriModeLabel } from '../api/names.ts';
 import { kubeconfigOption } from '../kube/access.ts';
 import type { OptionSet, Parser } from '../process/options.ts';
-import { flag, integer, oneOf, path, text } from '../process/parsers.ts';
+import { flag, integer, namespaceName, oneOf, path, text } from '../process/parsers.ts';
 
 /** The runtime closes a plugin that has not answered after 2 s: what is left belongs to the work itself. */
 const longestWaitMs = 1_200;
@@ -49,6 +50,19 @@ export const options = {
     aliases: ['NODE_NAME'],
   },
   kubeconfig: kubeconfigOption,
+  pod: {
+    flag: 'pod',
+    placeholder: 'NAME',
+    description: `name of the pod that this process runs in: it shows by its label ${nriModeLabel} how the agent learns of pods`,
+    parser: text,
+  },
+  namespace: {
+    flag: 'namespace',
+    placeholder: 'NAMESPACE',
+    description: 'namespace of that pod',
+    parser: namespaceName,
+    default: componentNamespace,
+  },
   mode: {
     flag: 'mode',
     placeholder: 'MODE',

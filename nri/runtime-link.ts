@@ -14,6 +14,8 @@ export interface RuntimeLinkOptions {
   readonly events: SandboxEvents;
   /** Keys of the pods of the node that should have a sandbox. */
   readonly pods: () => Iterable<string>;
+  /** Told whenever the mode was chosen. */
+  readonly onMode: () => void;
   readonly log: Logger;
 }
 
@@ -75,6 +77,7 @@ export class RuntimeLink {
       if (signal.aborted) return;
       if (isNri) {
         this.#current = { mode: 'nri' };
+        this.#options.onMode();
         log.info({ mode: 'nri', socket: this.#options.nriSocket }, 'learning of pods');
         await this.#plugin.run(signal, () => mode === 'auto' && !existsSync(this.#options.nriSocket));
       } else await this.#runOutOfBand(signal);
@@ -99,6 +102,7 @@ export class RuntimeLink {
       log,
     });
     this.#current = { mode: 'cri', outOfBand };
+    this.#options.onMode();
     log.info({ mode: 'cri', socket: path }, 'learning of pods');
     try {
       await outOfBand.run(signal, () => mode === 'auto' && existsSync(nriSocket));

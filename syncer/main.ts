@@ -6,6 +6,7 @@ import { defineComponent } from '../process/component.ts';
 import { together } from '../process/together.ts';
 import { openHub } from './hub-membership.ts';
 import { LocalView } from './local-view.ts';
+import { NodeAgentsView } from './node-agents.ts';
 import { options } from './options.ts';
 import { Syncer } from './syncer.ts';
 
@@ -27,12 +28,17 @@ Example, with kubeconfigs instead of a join token:
     using client = new KubeClient(access, { log, metrics });
     const { clusterId, localNamespace, addresses, clusterSetIp, concurrency } = given;
     const local = new LocalView({ client, clusterId, localNamespace, addresses, log, metrics });
-    const syncer = new Syncer({ local, clusterSetIp, concurrency, log, metrics });
+    const agents = given.nodeAgents
+      ? new NodeAgentsView({ client, namespace: given.namespace, log, metrics })
+      : undefined;
+    const leaseAnnotations = () => agents?.annotations ?? {};
+    const syncer = new Syncer({ local, clusterSetIp, concurrency, leaseAnnotations, log, metrics });
     probes.ready('views', () => syncer.waitsFor ?? true);
 
     await together(signal, until => [
       // This cluster first and on its own: its exports reach its imports while there is no hub.
       syncer.runLocal(until),
+      agents?.run(until),
       // The hub beside it. The lease there is renewed from the first moment, leader or not.
       (async () => {
         const hub = await openHub({

@@ -55,6 +55,14 @@ export const options = {
     parser: flag,
     default: 'true',
   },
+  nodeAgents: {
+    flag: 'node-agents',
+    placeholder: 'true|false',
+    description:
+      'whether to tell the hub how many node agents this cluster has, and which of them learn of pods out of band',
+    parser: flag,
+    default: 'false',
+  },
   identity: {
     flag: 'identity',
     placeholder: 'TEXT',

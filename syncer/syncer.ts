@@ -27,6 +27,8 @@ export interface SyncerOptions {
   readonly clusterSetIp: boolean;
   /** Services worked on at once, for exports and for imports each. */
   readonly concurrency: number;
+  /** What the cluster's Lease on the hub tells, besides of the joining. */
+  readonly leaseAnnotations: () => Readonly<Record<string, string>>;
   readonly log: Logger;
   readonly metrics: Registry;
 }
@@ -104,7 +106,7 @@ export class Syncer {
 
   /** Follows the hub, and lets the others know that this cluster lives, until the signal is aborted. */
   async runHub({ membership, ...access }: HubMembership, signal: AbortSignal): Promise<void> {
-    const { local, log, metrics } = this.#options;
+    const { local, leaseAnnotations, log, metrics } = this.#options;
     const { clusterId } = local;
     const hub = new HubView({ ...access, clusterId, log: log.child({ side: 'hub' }), metrics });
     this.#clusters = new ClusterWatch({
@@ -120,7 +122,7 @@ export class Syncer {
     this.#clusters.follow(signal);
     const ends = [this.#propagation.follow(hub), followHub(hub, this.#listener)];
     this.#hub = hub;
-    const annotations = () => membership?.leaseAnnotations ?? {};
+    const annotations = () => ({ ...leaseAnnotations(), ...membership?.leaseAnnotations });
     try {
       await Promise.all([
         hub.run(signal),

@@ -14,7 +14,7 @@ import { eventually } from './eventually.ts';
 const expected: readonly (readonly [RegExp, RegExp])[] = [
   [/curl/, /Welcome to nginx!/],
   [/dig \+noall/, /(.*IN\s+A\s+10\.11\d\..*\n){3}/],
-  [/nauti status/, /^cluster2 +alive/m],
+  [/nauti status/, /^cluster2 +alive .* 1 nri +\d+ +\d+$/m],
   [/octopus graph/, /"cluster1" -> "cluster2" \[dir=back\]/],
   [/grep -v kube-probe/, /^10\.11\d\..* "curl/m],
   [/dig nginx/, /status: NXDOMAIN/],

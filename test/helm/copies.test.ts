@@ -16,6 +16,7 @@ const copies: readonly (readonly [original: string, copy: string])[] = [
   ['ovn-controller/manifests/admission.yaml', 'helm/nauti-agent/files/ovn-controller/admission.yaml'],
   ['ovn-controller/manifests/role.yaml', 'helm/nauti-agent/files/ovn-controller/role.yaml'],
   ['nri/manifests/admission.yaml', 'helm/nauti-agent/files/nri/admission.yaml'],
+  ['nri/manifests/own-pod.yaml', 'helm/nauti-agent/files/nri/own-pod.yaml'],
   ['nri/manifests/role.yaml', 'helm/nauti-agent/files/nri/role.yaml'],
   ['octopus/manifests/role.yaml', 'helm/nauti/files/octopus/role.yaml'],
   ['octopus/manifests/role.yaml', 'helm/nauti-agent/files/octopus/role.yaml'],

@@ -1,6 +1,12 @@
 import { expect } from 'chai';
+import {
+  componentNamespace,
+  nodeAgentsAnnotation,
+  nriModeLabel,
+  shareNamespace,
+} from '../../../api/names.ts';
 import { derivedServiceName } from '../../../api/object-names.ts';
-import { endpointSlices, pods, serviceExports } from '../../../api/resource.ts';
+import { endpointSlices, leases, pods, serviceExports } from '../../../api/resource.ts';
 import {
   type ClusterSet,
   joinable,
@@ -32,7 +38,7 @@ describe('a syncer that publishes secondary addresses', function () {
       joinable(set.hub, set.cluster1, 'cluster1', set.directory),
       joinable(set.hub, set.cluster2, 'cluster2', set.directory),
     ]);
-    syncers = [startSyncer(one, { addresses: 'secondary' }), startSyncer(two)];
+    syncers = [startSyncer(one, { addresses: 'secondary', 'node-agents': 'true' }), startSyncer(two)];
     await Promise.all([makeNamespace(set.cluster1.client, ns), makeNamespace(set.cluster2.client, ns)]);
   });
   after(async () => {
@@ -119,5 +125,30 @@ describe('a syncer that publishes secondary addresses', function () {
 
     await client.delete(serviceExports, { namespace: ns, name: 'web' });
     await eventually('nothing being left of the VIP', servedByVip, []);
+  });
+
+  it('tells the hub of its node agents, and how they learn of pods', async () => {
+    const { client } = set.cluster1;
+    const namespace = componentNamespace;
+    const labels = { 'app.kubernetes.io/part-of': 'nauti', 'app.kubernetes.io/component': 'nri' };
+    const agent = (name: string, mode?: string) =>
+      client.create(pods, {
+        metadata: { namespace, name, labels: { ...labels, ...(mode && { [nriModeLabel]: mode }) } },
+        spec: { containers: [{ name: 'nri', image: 'none' }] },
+      });
+    const told = (text: string) =>
+      eventually(
+        `the lease telling ${text}`,
+        async () => {
+          const lease = await set.hub.client.get(leases, { namespace: shareNamespace, name: 'cluster1' });
+          return lease?.metadata.annotations?.[nodeAgentsAnnotation];
+        },
+        text,
+      );
+    await told('{"nri":0,"cri":0,"none":0}');
+    await Promise.all([agent('nri-a', 'nri'), agent('nri-b', 'cri'), agent('nri-c')]);
+    await told('{"nri":1,"cri":1,"none":1}');
+    await client.delete(pods, { namespace, name: 'nri-b' });
+    await told('{"nri":1,"cri":0,"none":1}');
   });
 });
