@@ -6,6 +6,7 @@ import { Controller, type Requeue } from '../kube/controller.ts';
 import type { Logger } from '../process/log.ts';
 import { together } from '../process/together.ts';
 import { DataPath } from './data-path.ts';
+import type { Target } from './host-port.ts';
 import { HubWords } from './hub-words.ts';
 import { type GatewayKeys, KeySecret } from './key-secret.ts';
 import { KnownPeers } from './known-peers.ts';
@@ -145,6 +146,11 @@ export class Gateway {
   /** Something about the node changed. */
   nodeChanged(): void {
     this.#enqueue('words', 'tunnel');
+  }
+
+  /** By which load balancer the gateway's Service is reached now; undefined for none. */
+  setBalancer(balancer: Target | undefined): void {
+    this.#tunnel.setBalancer(balancer);
   }
 
   /** Takes away what a former life left, before this gateway is active: another one may be. */

@@ -10,6 +10,7 @@ import { healthAnnotations, isHolderAlive } from './holder-health.ts';
 import { options } from './options.ts';
 import { OwnNode } from './own-node.ts';
 import { settingsOf } from './settings.ts';
+import { WatchedService } from './watched-service.ts';
 
 export const octopus = defineComponent({
   name: 'octopus',
@@ -32,6 +33,8 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
     const hub = await findHub(settings, local, { log, metrics }, signal);
     if (hub === undefined) return;
     const node = new OwnNode({ client: local, name: given.nodeName, log });
+    const { namespace, service: name } = settings;
+    const service = new WatchedService({ client: local, namespace, name, log });
     const { shareNamespace } = hub;
     using hubClient = hub.client;
     const own = new Gateway({
@@ -45,10 +48,12 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
     });
     gateway = own;
     node.subscribe(() => own.nodeChanged());
+    service.subscribe(() => own.setBalancer(service.balancer));
 
     await together(signal, until => [
       hub.run(until),
       node.run(until),
+      service.run(until),
       own.follow(until),
       (async () => {
         // Who knows nothing must not take over from one that does.
@@ -56,6 +61,7 @@ where the kernel has no WireGuard. Two may run in a cluster; one of them carries
         await Promise.all([
           own.prepared(until),
           node.synced(until),
+          service.synced(until),
           clusterAddress === 'manage' ? clusterDeviceIsThere(clusterDevice, log, until) : undefined,
         ]);
         await carryWhileActive({

@@ -1,5 +1,5 @@
 import { fieldManagers } from '../api/names.ts';
-import { peers as peerResource, services } from '../api/resource.ts';
+import { peers as peerResource } from '../api/resource.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Logger } from '../process/log.ts';
 import type { DataPath } from './data-path.ts';
@@ -7,7 +7,6 @@ import type { GatewayKeys } from './key-secret.ts';
 import type { KnownPeers } from './known-peers.ts';
 import type { Links } from './links.ts';
 import { ownPeer, ownTunnels, saysSo } from './own-peer.ts';
-import { balancerTarget } from './own-service.ts';
 import { tunnelMtu } from './plan.ts';
 import { takeService } from './service-endpoint.ts';
 import type { Settings } from './settings.ts';
@@ -44,13 +43,12 @@ export class OwnWords {
 
   /** Lets the Service lead here, where there is one, and looks by which load balancer it is reached. */
   async takeService(signal: AbortSignal): Promise<void> {
-    const { local, settings, tunnel } = this.#options;
+    const { local, settings } = this.#options;
     const { service, namespace, podIps = [], nodeName, listenPort: port } = settings;
     if (service === undefined) return;
     const by = { service, namespace, podIps, nodeName, port };
     await takeService(local, by, { signal, mayBeSo: this.#tookService });
     this.#tookService = true;
-    tunnel.setBalancer(balancerTarget(await local.get(services, { namespace, name: service }, { signal })));
   }
 
   /** Tells the others how this gateway is reached, and its keys. */
