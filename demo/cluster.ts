@@ -1,10 +1,13 @@
+import { daemonSets, deployments, type Resource, statefulSets } from '../api/resource.ts';
+import { kubeconfigAccess } from '../kube/access.ts';
+import { KubeClient, KubeError } from '../kube/client.ts';
 import type { CommandResult } from '../lab/command.ts';
 import { kubeconfigPath } from '../lab/paths.ts';
 import { toolPath } from '../lab/tools.ts';
 import { until } from '../lab/until.ts';
 import type { Journal } from './journal.ts';
 import { isReady, type PodFields, whyUnready } from './unready.ts';
-import { readWorkloads } from './workload.ts';
+import { readWorkload, type Workload } from './workload.ts';
 
 /** A cluster of the lab, as an administrator works with it: by kubectl and helm. */
 export class Cluster {
@@ -67,11 +70,23 @@ export class Cluster {
     names: readonly string[],
     onProgress: (ready: number, wanted: number) => void = () => {},
   ): Promise<void> {
-    const words = names.map(name => (name.includes('/') ? name : `deployment/${name}`));
+    // Not by kubectl: two started each time would keep a core from what is waited for.
+    using client = new KubeClient(await kubeconfigAccess(this.kubeconfig));
+    const read = async (words: string) => {
+      const [name = '', kind = 'deployment'] = words.split('/').reverse();
+      try {
+        const object = await client.get(kindOf(kind), { namespace, name }, { signal: this.#signal });
+        if (object === undefined) throw new Error(`Cannot wait for ${kind} ${name} as it must be there`);
+        return readWorkload(object);
+      } catch (error) {
+        // An API server that is not there, or has too much to do, says nothing about the workload.
+        if (error instanceof KubeError && (error.status < 400 || error.status >= 429)) return unknown;
+        throw error;
+      }
+    };
     await until(
       async () => {
-        const text = await this.kubectl(['get', ...words, '-n', namespace, '-o', 'json']);
-        const workloads = readWorkloads(text);
+        const workloads = await Promise.all(names.map(read));
         const wanted = workloads.reduce((sum, workload) => sum + workload.wanted, 0);
         const ready = workloads.reduce((sum, workload) => sum + workload.ready, 0);
         onProgress(ready, wanted);
@@ -98,4 +113,13 @@ export class Cluster {
       });
     return (await Promise.all(sentences)).join('\n');
   }
+}
+
+/** A workload that could not be read: nothing of it is ready. */
+const unknown: Workload = { wanted: 1, ready: 0 };
+
+function kindOf(word: string): Resource {
+  const found = [deployments, statefulSets, daemonSets].find(({ kind }) => kind.toLowerCase() === word);
+  if (found === undefined) throw new Error(`unreachable: ${word} is no kind of workload`);
+  return found;
 }

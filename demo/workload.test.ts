@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readWorkloads } from './workload.ts';
+import { readWorkload } from './workload.ts';
 
 const object = (kind: string, status: object, replicas = 2) => ({
   kind,
@@ -37,15 +37,6 @@ describe('a workload', () => {
     ['one was not seen yet', 'DaemonSet', { observedGeneration: 2, desiredNumberScheduled: 0 }, 1, 0],
   ] as const;
   for (const [what, kind, status, wanted, ready] of cases) {
-    it(what, () =>
-      expect(readWorkloads(JSON.stringify(object(kind, status)))).to.deep.equal([{ wanted, ready }]),
-    );
+    it(what, () => expect(readWorkload(object(kind, status))).to.deep.equal({ wanted, ready }));
   }
-
-  it('is one of a list', () => {
-    const items = [object('Deployment', {}, 1), object('Deployment', {}, 2)];
-    expect(readWorkloads(JSON.stringify({ kind: 'List', items })).map(({ wanted }) => wanted)).to.deep.equal([
-      1, 2,
-    ]);
-  });
 });

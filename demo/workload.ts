@@ -1,4 +1,5 @@
 /** How far a workload has rolled out. Pure. */
+import type { KubeObject } from '../api/meta.ts';
 
 export interface Workload {
   readonly wanted: number;
@@ -22,15 +23,9 @@ interface WorkloadFields {
   };
 }
 
-/** @param text what `kubectl get -o json` prints of one workload, or of several. */
-export function readWorkloads(text: string): Workload[] {
-  const found = JSON.parse(text) as
-    | WorkloadFields
-    | { readonly kind: 'List'; readonly items: WorkloadFields[] };
-  return ('items' in found ? found.items : [found]).map(readWorkload);
-}
-
-function readWorkload({ kind, metadata, spec, status }: WorkloadFields): Workload {
+/** @param object as the API server has it. */
+export function readWorkload(object: KubeObject): Workload {
+  const { kind, metadata, spec, status } = object as unknown as WorkloadFields;
   const isSeen = status.observedGeneration === metadata.generation;
   if (kind === 'DaemonSet') {
     // Before it is seen nobody knows on how many nodes it will be.
