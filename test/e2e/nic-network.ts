@@ -1,12 +1,40 @@
 import { runInNode } from '../../lab/node.ts';
 import { runningTopology } from '../../lab/registry.ts';
 import { nodeNamed } from '../../lab/topology.ts';
-import { type Cluster, kubectl } from './kubectl.ts';
+import { eventually } from './eventually.ts';
+import { type Cluster, kubectl, readJson } from './kubectl.ts';
 
 /** Waits until all agents are there, and ready. */
 export async function rolledOut(cluster: Cluster): Promise<void> {
   const words = ['rollout', 'status', 'daemonset/nauti-nri', '-n', 'nauti-system', '--timeout=100s'];
   await kubectl(cluster, words);
+}
+
+interface PodFields {
+  readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
+  readonly status: {
+    readonly phase: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
+}
+
+/** Waits until all pods of a cluster are ready and none is ending, so that none comes or goes by itself from now on. */
+export async function settled(cluster: Cluster): Promise<void> {
+  await eventually(
+    `all pods of ${cluster} being ready, and none ending`,
+    120_000,
+    async () => {
+      const { items } = (await readJson(cluster, ['pods', '-A'])) as { items: PodFields[] };
+      return items.filter(pod => !isSettled(pod)).map(({ metadata }) => metadata.name);
+    },
+    restless => restless.length === 0,
+  );
+}
+
+function isSettled({ metadata, status: { phase, conditions = [] } }: PodFields): boolean {
+  if (metadata.deletionTimestamp !== undefined) return false;
+  if (phase === 'Succeeded' || phase === 'Failed') return true;
+  return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
 }
 
 /** Names of a node's devices that are ends of second NICs. */

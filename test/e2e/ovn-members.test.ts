@@ -5,6 +5,7 @@ import { kubeconfigPath } from '../../lab/paths.ts';
 import { checkout, toolPath } from '../../lab/tools.ts';
 import { eventually } from './eventually.ts';
 import { kubectl, tryKubectl } from './kubectl.ts';
+import { dropNamespace, freshNamespace } from './namespaces.ts';
 import { rolledOut as agentsRolledOut } from './nic-network.ts';
 import { run as runInPod, startToolbox } from './toolbox.ts';
 
@@ -28,11 +29,11 @@ describe('OVN’s databases as a cluster of three', function () {
 
   before(async () => {
     await agentsRolledOut(cluster);
-    await kubectl(cluster, ['create', 'namespace', namespace]);
+    await freshNamespace(namespace, [cluster]);
     await givesNic('first');
   });
   after(async () => {
-    await kubectl(cluster, ['delete', 'namespace', namespace, '--ignore-not-found', '--wait=false']);
+    await dropNamespace(namespace, [cluster]);
     await replicas(1);
   });
 
@@ -82,6 +83,17 @@ describe('OVN’s databases as a cluster of three', function () {
   const rolledOut = (what: string) =>
     kubectl(cluster, ['rollout', 'status', what, ...system, '--timeout=110s']);
 
+  /** Waits until the pod of a member that was killed is there again, and ready. */
+  async function memberReady(number: number): Promise<void> {
+    const condition = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}';
+    await eventually(
+      `member ${number} being ready`,
+      110_000,
+      () => kubectl(cluster, ['get', 'pod', `nauti-ovn-central-${number}`, ...system, '-o', condition]),
+      status => status === 'True',
+    );
+  }
+
   /** A new pod gets its address and its NIC: all of OVN and of ours works. */
   async function givesNic(name: string): Promise<void> {
     const pod = await startToolbox(cluster, namespace, name);
@@ -93,7 +105,14 @@ describe('OVN’s databases as a cluster of three', function () {
     );
   }
 
-  const addresses = (port: number) => [1, 2, 3].map(number => `tcp:127.1.0.${number}:${port}`);
+  const hasAllMembers = (number: number, kind: Kind) =>
+    eventually(
+      `member ${number} of ${kind} knowing three members`,
+      60_000,
+      () => membership(number, kind),
+      ({ servers }) =>
+        servers.join() === [1, 2, 3].map(one => `tcp:127.1.0.${one}:${kind === 'nb' ? 6643 : 6644}`).join(),
+    );
 
   it('grows from one, with the addresses that there are', async () => {
     const before = await addressesOf('first');
@@ -106,10 +125,8 @@ describe('OVN’s databases as a cluster of three', function () {
       () => addressesOf('first'),
       found => found === before,
     );
-    for (const number of [0, 1, 2]) {
-      expect((await membership(number, 'nb')).servers).to.deep.equal(addresses(6643));
-      expect((await membership(number, 'sb')).servers).to.deep.equal(addresses(6644));
-    }
+    for (const number of [0, 1, 2])
+      for (const kind of ['nb', 'sb'] as const) await hasAllMembers(number, kind);
   });
 
   it('goes on without the leader', async () => {
@@ -119,7 +136,7 @@ describe('OVN’s databases as a cluster of three', function () {
       ...['--force', '--grace-period=0'],
     ]);
     await givesNic('second');
-    await rolledOut('statefulset/nauti-ovn-central');
+    await memberReady(killed);
   });
 
   it('takes a member back that has lost its volume, in the place of what it was', async () => {
@@ -130,15 +147,8 @@ describe('OVN’s databases as a cluster of three', function () {
       ...['delete', 'pod', `nauti-ovn-central-${lost}`, ...system],
       ...['--force', '--grace-period=0'],
     ]);
-    await rolledOut('statefulset/nauti-ovn-central');
-    for (const kind of ['nb', 'sb'] as const) {
-      await eventually(
-        `three members of ${kind}`,
-        60_000,
-        () => membership(lost, kind),
-        ({ servers }) => servers.join() === addresses(kind === 'nb' ? 6643 : 6644).join(),
-      );
-    }
+    await memberReady(lost);
+    for (const kind of ['nb', 'sb'] as const) await hasAllMembers(lost, kind);
     expect((await membership(lost, 'nb')).id).to.not.equal(before.id);
     await givesNic('third');
   });

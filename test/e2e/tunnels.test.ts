@@ -6,11 +6,13 @@ import { run as runHere, tryRun } from '../../lab/command.ts';
 import { eventually } from './eventually.ts';
 import { kubectl, readJson } from './kubectl.ts';
 import { dropNamespace, freshNamespace } from './namespaces.ts';
-import { secondAddress, startToolbox, type Toolbox } from './toolbox.ts';
+import { run, secondAddress, startToolbox, type Toolbox } from './toolbox.ts';
 import { rowOf, type Seen, Traffic, tableHead } from './traffic.ts';
 
 const namespace = 'e2e-tunnels';
 const router = 'nauti-nat-cluster2';
+/** Packets, one each 10 ms: a gateway takes over in twice that time. On a busy machine packets come late, and are not lost. */
+const lostByOutage = 60;
 const [publicNodes, natAddress, listenPort] = ['198.51.100.21, 198.51.100.22', '198.51.100.39', 31_820];
 
 /** Between cluster1, whose nodes can be dialled, and cluster2, which is behind a NAT. */
@@ -41,6 +43,15 @@ describe('tunnels between clusters', function () {
     await journal.close();
     process.stdout.write(`\n${tableHead}\n${rows.join('\n')}\n\n`);
   });
+
+  /** Waits until packets take the direct tunnel, whatever a gateway that is gone has said: by the hub they pass one more. */
+  const takesDirectTunnel = () =>
+    eventually(
+      'packets passing two gateways',
+      60_000,
+      () => run(client, 'ping', '-n', '-c', '1', '-W', '1', address),
+      ({ stdout }) => stdout.includes('ttl=62 '),
+    );
 
   /** Traffic while something happens, and until it flows again. */
   async function during(what: string, work: () => Promise<unknown>): Promise<Seen> {
@@ -98,6 +109,7 @@ describe('tunnels between clusters', function () {
   });
 
   it('goes by the hub while the direct way is cut, and returns to it, and no connection ends', async () => {
+    await takesDirectTunnel();
     const seen = await during('direct link cut', async () => {
       const rules = [
         'table ip e2e_cut {',
@@ -123,7 +135,8 @@ describe('tunnels between clusters', function () {
       await runHere('ip', ['netns', 'exec', router, 'nft', 'delete', 'table', 'ip', 'e2e_cut']);
       await directTunnel(hub, 'cluster2', 'cluster1');
     });
-    expect(restored.longestMs).to.be.below(2_000);
+    expect(restored.lost).to.be.below(lostByOutage);
+    await takesDirectTunnel();
   });
 
   it('survives the death of the gateway', async () => {
@@ -134,11 +147,11 @@ describe('tunnels between clusters', function () {
   });
 
   it("loses nothing on a direct tunnel while the hub's gateway dies", async () => {
+    await takesDirectTunnel();
     const seen = await during("hub's gateway killed, direct tunnel", () =>
       killActive('hub', 'nauti-hub-octopus'),
     );
-    // A gateway takes over in longer than that.
-    expect(seen.longestMs).to.be.below(1_400);
+    expect(seen.lost).to.be.below(lostByOutage);
   });
 
   it('say by which load balancer they are reached, where the Service has one, and no longer', async () => {
