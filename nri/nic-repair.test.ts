@@ -7,7 +7,7 @@ import type { SwitchPort } from './node-switch.ts';
 import { type ObservedLink, type ObservedNamespace, readNamespace } from './observed-nic.ts';
 import { findOrphans } from './orphans.ts';
 import type { Sandbox } from './sandbox.ts';
-import { findUnderlay } from './underlay.ts';
+import { findUnderlay, firstNicMtu } from './underlay.ts';
 
 const plan: NicPlan = {
   mac: '0a:58:0a:71:00:05',
@@ -263,6 +263,15 @@ describe('the MTU', () => {
       kind: 'known',
       underlay: { mtu: 8942, routeMtu: 1370, ownChecksums: true },
     });
+  });
+
+  it("of a pod's first NIC is that of eth0, whatever tunnels the pod has made, or where it has another name the smallest", () => {
+    const link = (name: string, mtu: number, isUp = true): ObservedLink => ({ ...inPod, name, mtu, isUp });
+    const tunnel = link('wg0', 1_420);
+    const of = (...links: ObservedLink[]) => firstNicMtu({ ...healthyPod, links });
+    expect(of(link('lo', 65_536), tunnel, inPod, link('eth0', 1_500))).to.equal(1_500);
+    expect(of(link('lo', 65_536), link('net0', 1_500), tunnel, link('down0', 1_300, false))).to.equal(1_420);
+    expect(of(link('lo', 65_536), inPod)).to.equal(undefined);
   });
 
   it('may be given', () => {

@@ -50,10 +50,16 @@ function derivedMtu({ encapAddress, host }: UnderlaySources): number | string {
   return nicMtu(device.mtu, address);
 }
 
-/** MTU of a pod's first NIC: of the smallest of its own devices that are up. */
+/** What runtimes call a pod's first NIC. */
+const firstNic = 'eth0';
+
+/**
+ * MTU of a pod's first NIC; where none has its usual name, the smallest of the pod's own devices that are up. A pod may have
+ * made others: a gateway's `wg0` says nothing of other pods.
+ */
 export function firstNicMtu({ links }: ObservedNamespace): number | undefined {
-  const mtus = links
-    .filter(({ name, isUp }) => isUp && name !== 'lo' && name !== podDevice)
-    .map(({ mtu }) => mtu);
+  const own = links.filter(({ name, isUp }) => isUp && name !== 'lo' && name !== podDevice);
+  const usual = own.filter(({ name }) => name === firstNic);
+  const mtus = (usual.length > 0 ? usual : own).map(({ mtu }) => mtu);
   return mtus.length === 0 ? undefined : Math.min(...mtus);
 }

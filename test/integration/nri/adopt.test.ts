@@ -102,6 +102,21 @@ describe('nri over restarts', function () {
     expect(world.log.slice(since).filter(({ msg }) => msg === 'NIC was repaired')).to.deep.equal([]);
   });
 
+  it('changes no route when it comes again and pods have made tunnels of their own, as a gateway has', async () => {
+    const tunnel = 'ip tuntap add dev wg0 mode tun; ip link set wg0 mtu 1420 up';
+    for (const pod of [a, b]) await world.run(pod, 'sh', '-euc', tunnel);
+    await world.node.end('agent', 'SIGTERM');
+    const since = world.log.length;
+    await world.startAgent();
+    await adopted(since);
+    // The pods' first NIC has an MTU of 1450.
+    expect((await world.inPod(a)).routes.filter(({ device }) => device === 'eth-ovn')).to.deep.equal([
+      { device: 'eth-ovn', destination: '10.112.0.0/12', gateway: '10.113.0.1', mtu: 1370 },
+      { device: 'eth-ovn', destination: 'fd00:10::/32', gateway: 'fd00:10:113::1', mtu: 1370 },
+    ]);
+    expect(world.log.slice(since).filter(({ msg }) => msg === 'NIC was repaired')).to.deep.equal([]);
+  });
+
   it('loses no two packets in a row when containerd is killed and comes again, and takes pods that started meanwhile', async () => {
     const ping = startPing();
     await world.node.end('containerd');
