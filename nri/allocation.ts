@@ -18,6 +18,16 @@ export type AllocationReading =
   | { readonly kind: 'allocated'; readonly allocation: Allocation }
   | { readonly kind: 'refused'; readonly reason: string };
 
+/** Only the annotations of an allocation: people hang much else on their pods. */
+export function allocationOf(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  const own: Record<string, string> = {};
+  for (const name of Object.values(podAnnotations)) {
+    const value = annotations[name];
+    if (value !== undefined) own[name] = value;
+  }
+  return own;
+}
+
 /** Longer values are nobody's addresses. */
 const longestValue = 4_096;
 const mostRoutes = 64;

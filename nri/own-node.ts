@@ -1,5 +1,5 @@
 import type { KubeObject } from '../api/meta.ts';
-import { allocationOf } from './watched-pod.ts';
+import { allocationOf } from './allocation.ts';
 
 /** What is kept of the Node that this process runs on: the annotations of its allocation. */
 export type OwnNode = Readonly<Record<string, string>>;

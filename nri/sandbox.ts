@@ -1,4 +1,5 @@
 import { isDnsLabel, isDnsSubdomain } from '../api/legal-names.ts';
+import { allocationOf } from './allocation.ts';
 
 /** A pod as the container runtime has it: one life of its network namespace. */
 export interface Sandbox {
@@ -9,7 +10,7 @@ export interface Sandbox {
   readonly name: string;
   /** Path of its network namespace; undefined on the host's network, or where it is torn down already. */
   readonly netns: string | undefined;
-  /** The pod's, as they were when the kubelet made it. */
+  /** The pod's, as they were when the kubelet made it, as far as they are of an allocation. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
@@ -26,7 +27,10 @@ export class SandboxError extends Error {
 // Legal: hexadecimal ids of containerd and CRI-O, UUIDs, and hashes of manifest files; pod and namespace as Kubernetes has them.
 const identifier = /^[a-zA-Z0-9][-a-zA-Z0-9_.]{0,127}$/;
 
-/** @throws SandboxError that names what is not legal: the other end of the socket is trusted with nothing. */
+/**
+ * @returns what is kept of it: not all of its annotations.
+ * @throws SandboxError that names what is not legal: the other end of the socket is trusted with nothing.
+ */
 export function checkSandbox(sandbox: Sandbox): Sandbox {
   const checks: readonly [string, string, boolean][] = [
     ['id', sandbox.id, identifier.test(sandbox.id)],
@@ -40,5 +44,5 @@ export function checkSandbox(sandbox: Sandbox): Sandbox {
       `Cannot take a sandbox as its ${field} must be legal: current value is ${JSON.stringify(value.slice(0, 300))}`,
     );
   }
-  return sandbox;
+  return { ...sandbox, annotations: allocationOf(sandbox.annotations) };
 }

@@ -1,6 +1,5 @@
 import type { KubeObject } from '../api/meta.ts';
 import { objectKey } from '../api/meta.ts';
-import { podAnnotations } from '../api/names.ts';
 import {
   anyText,
   boolean,
@@ -11,6 +10,7 @@ import {
   textMap,
   withDefault,
 } from '../api/parse.ts';
+import { allocationOf } from './allocation.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /** What is kept of a pod of this node. */
@@ -52,16 +52,6 @@ export function readPod(object: KubeObject): WatchedPod | undefined {
     annotations: allocationOf(metadata.annotations),
     isFinished: status.phase === 'Succeeded' || status.phase === 'Failed',
   };
-}
-
-/** Only the annotations of an allocation. */
-export function allocationOf(annotations: Readonly<Record<string, string>>): Record<string, string> {
-  const own: Record<string, string> = {};
-  for (const name of Object.values(podAnnotations)) {
-    const value = annotations[name];
-    if (value !== undefined) own[name] = value;
-  }
-  return own;
 }
 
 /** Whether a pod of the API is the one that a sandbox is for, and not another that has its name. */
