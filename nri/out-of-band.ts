@@ -71,10 +71,10 @@ export class OutOfBand {
       const sandboxes = (
         await Promise.all(listed.sort(byAttempt).map(found => this.#find(found, bounded)))
       ).flatMap(sandbox => sandbox ?? []);
-      const ids = sandboxes.map(({ id }) => id).join();
+      const told = sandboxes.map(({ id, netns }) => `${id} ${netns}`).join();
       this.#isConnected = true;
-      if (ids !== this.#told) synchronize(sandboxes);
-      this.#told = ids;
+      if (told !== this.#told) synchronize(sandboxes);
+      this.#told = told;
       for (const id of this.#known.keys()) if (!listed.some(found => found.id === id)) this.#known.delete(id);
       const wanted = new Set(pods());
       const onNetwork = sandboxes.filter(({ netns }) => netns !== undefined).map(podKey);
@@ -90,16 +90,23 @@ export class OutOfBand {
     const known = this.#known.get(found.id);
     if (known !== undefined) return known;
     const { id, uid, namespace, name, annotations } = found;
+    const { cri, refused, log } = this.#options;
+    let sandbox: Sandbox;
     try {
-      const sandbox = checkSandbox({ id, uid, namespace, name, annotations, netns: undefined });
-      const complete = { ...sandbox, netns: await this.#options.cri.netnsOf(id, signal) };
+      sandbox = checkSandbox({ id, uid, namespace, name, annotations, netns: undefined });
+    } catch (error) {
+      refused(error as Error);
+      return undefined;
+    }
+    try {
+      const complete = { ...sandbox, netns: await cri.netnsOf(id, signal) };
       this.#known.set(id, complete);
       return complete;
     } catch (error) {
       signal.throwIfAborted();
-      // Others are not affected; it is looked at again.
-      this.#options.refused(error as Error);
-      return undefined;
+      // Others are not affected. It is told of all the same, or its NIC would be taken for nobody's; and looked at again.
+      log.warn({ err: error, sandbox: id }, 'cannot ask the container runtime for the network of a pod');
+      return sandbox;
     }
   }
 }
