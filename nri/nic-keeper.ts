@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import { Controller, type Requeue } from '../kube/controller.ts';
 import type { Logger } from '../process/log.ts';
 import { type AllocationReading, readAllocation } from './allocation.ts';
+import { isInterfaceName } from './interface-name.ts';
 import { type NriMetrics, nriMetrics, type RuntimeMode } from './metrics.ts';
 import { NicWorker, type NicWorkerOptions } from './nic-worker.ts';
 import { podKey, type Sandbox } from './sandbox.ts';
@@ -73,8 +74,12 @@ export class NicKeeper {
       for (const change of changes) {
         if (change.table === 'Bridge' || change.table === 'Open_vSwitch') this.#lookAtAll();
         if (change.table !== 'Interface') continue;
-        const id = (change.after ?? change.before)?.external_ids.get('sandbox') ?? '';
+        const row = change.after ?? change.before;
+        const id = row?.external_ids.get('sandbox') ?? '';
         if (this.#seats.get(id) !== undefined) this.#controller.enqueue(id);
+        // A database that stood still for a while may add a port that nobody waits for any more.
+        else if (change.after !== undefined && isInterfaceName(change.after.name) && this.#knowsAll)
+          this.#controller.enqueue(orphansKey);
       }
     });
     try {
@@ -112,7 +117,7 @@ export class NicKeeper {
     const begin = performance.now();
     const { id } = sandbox;
     for (const rival of this.#seats.ofPod(podKey(sandbox))) {
-      if (rival.sandbox.id === id) continue;
+      if (rival.sandbox.id === id || rival.state.kind === 'leaving') continue;
       this.#seats.setState(rival, { kind: 'superseded' });
       this.#controller.enqueue(rival.sandbox.id);
     }

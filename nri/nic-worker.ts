@@ -140,8 +140,8 @@ export class NicWorker {
   }
 
   /**
-   * Looks after a NIC whose pod has no address any more, as the API sees it, or no network, as the runtime does: it stays
-   * until the pod's network is gone.
+   * Looks after a pod that has no address, or none any more, as the API sees it, or no network, as the runtime does: it is
+   * known, and keeps a NIC that it has, until its network is gone.
    *
    * @param netns undefined where the runtime tells of none; the port says which it was.
    */
@@ -152,14 +152,16 @@ export class NicWorker {
   ): Promise<Outcome | undefined> {
     const { nodeSwitch, devices } = this.#options;
     if (!nodeSwitch.isFollowing) return { kind: 'again', afterMs: whileAwayMs };
-    const dead = nodeSwitch.portsOf(seat.sandbox.id).find(({ isDead }) => isDead);
+    const ports = nodeSwitch.portsOf(seat.sandbox.id);
+    const dead = ports.find(({ isDead }) => isDead);
     const path = netns ?? dead?.externalIds.get('pod_netns');
-    if (dead === undefined || path === undefined) return undefined;
+    if (path === undefined || (ports.length > 0 && dead === undefined)) return undefined;
     try {
       const opened = await devices.open(path);
       await opened.close();
       return undefined;
     } catch (error) {
+      if (error instanceof NetnsError) return undefined;
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       return this.#afterTearDown(seat, path, signal);
     }

@@ -118,9 +118,23 @@ export class TestNode implements AsyncDisposable {
     this.#programs.delete(name);
     if (child.exitCode !== null) return child.exitCode;
     const ended = new Promise<number | null>(resolve => child.once('exit', resolve));
-    const inner = (await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')).trim();
-    process.kill(inner === '' ? (child.pid ?? 0) : Number(inner), signal);
+    process.kill((await programIn(child)) ?? child.pid ?? 0, signal);
     return ended;
+  }
+
+  /** Lets a program stand still while something is done. */
+  async whileStopped(name: string, work: () => Promise<void>): Promise<void> {
+    const child = this.#programs.get(name);
+    const pid = child && (await programIn(child));
+    if (pid === undefined) throw new Error(`Cannot stop ${name} as it must run`);
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await work();
+    } finally {
+      process.kill(pid, 'SIGCONT');
+      // nsenter stops with what it runs.
+      child?.kill('SIGCONT');
+    }
   }
 
   /** @param options whether it has NRI; and which program it takes for `runc`. */
@@ -227,6 +241,12 @@ export class TestNode implements AsyncDisposable {
     await removeCgroup(this.cgroup);
     await rm(this.directory, { recursive: true, force: true });
   }
+}
+
+/** What a nsenter runs in the node, by its number outside. */
+async function programIn({ pid }: ChildProcess): Promise<number | undefined> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim();
+  return children === '' ? undefined : Number(children);
 }
 
 /** Its first process: private mounts, an empty /run, loopback and the device of the tunnels. */
