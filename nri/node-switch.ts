@@ -15,7 +15,8 @@ const vendor = 'nauti';
 
 const request = {
   Open_vSwitch: { columns: ['external_ids'] },
-  Bridge: { columns: ['name', 'ports', 'datapath_type'] },
+  // Not its ports: each pod that starts or ends would be a change of the bridge, and all would be looked at.
+  Bridge: { columns: ['name', 'datapath_type'] },
   Port: { columns: ['name', 'interfaces'] },
   Interface: {
     columns: ['name', 'external_ids', 'ofport', 'error', 'ifindex', 'type', 'mac', 'mtu_request'],

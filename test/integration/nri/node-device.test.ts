@@ -138,6 +138,32 @@ describe("the node's own device, on a real Open vSwitch", function () {
     );
   });
 
+  it('is no reason to look at everything when a pod starts: neither are the NICs of others', async () => {
+    const looks = async (controller: string) => {
+      const lines = (await world.agentHttp('/metrics')).split('\n');
+      return lines
+        .filter(line => line.startsWith('nauti_kube_reconcile_duration_seconds_count'))
+        .filter(line => line.includes(`controller="${controller}"`))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    };
+    const names = Array.from({ length: 8 }, (_, i) => `one-of-many-${i}`);
+    const running = [];
+    const begin = performance.now();
+    const before = { device: await looks('node-device'), nics: await looks('nics') };
+    for (const [i, name] of names.entries())
+      running.push(await world.runSandbox(await world.createPod(name, allocation(100 + i))));
+    const after = { device: await looks('node-device'), nics: await looks('nics') };
+    // It is looked at every 2 s in any case.
+    const inAnyCase = (performance.now() - begin) / 2_000 + 1;
+    expect(after.device - before.device).to.be.at.most(inAnyCase);
+    // Each is looked at when it starts, gets its port, a number, its flows: but not when others do.
+    expect(after.nics - before.nics).to.be.lessThan(names.length * 8);
+    for (const pod of running) {
+      await world.stopSandbox(pod);
+      await world.deletePod(pod.name);
+    }
+  });
+
   it('lets the node, and a pod without second NIC, reach other clusters, under its own address', async () => {
     await answers('10.113.0.9', undefined, '10.114.0.5', 80);
     await answers('10.113.0.9', 'plain', '10.114.0.5', 80);
