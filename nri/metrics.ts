@@ -65,7 +65,7 @@ export function nriMetrics(registry: Registry, measured: () => Measured): NriMet
     }),
     waitSeconds: new Histogram({
       name: `${prefix}start_wait_seconds`,
-      help: 'Time by which the start of a pod was held up, by outcome: attached, late, failed.',
+      help: 'Time by which the start of a pod was held up, by outcome: attached, late (it started without its NIC, or not at all).',
       labelNames: ['outcome'],
       buckets: [0.005, 0.01, 0.015, 0.02, 0.03, 0.06, 0.1, 0.2, 0.5, 1, 2],
       registers,

@@ -82,10 +82,12 @@ export class NicKeeper {
           this.#controller.enqueue(orphansKey);
       }
     });
+    const endsToo = this.#options.underlay.subscribe(() => this.#lookAtAll());
     try {
       await this.#controller.run(signal);
     } finally {
       ends();
+      endsToo();
     }
   }
 

@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises';
 import { formatAddress } from '../ipam/address.ts';
 import type { Logger } from '../process/log.ts';
 import type { Allocation } from './allocation.ts';
@@ -6,7 +5,7 @@ import type { Announcer } from './announcer.ts';
 import { type Attachment, decideAttachment, isNothingToDo } from './attachment.ts';
 import { interfaceName } from './interface-name.ts';
 import type { NriMetrics } from './metrics.ts';
-import { NetnsError } from './netns.ts';
+import { type Netns, NetnsError } from './netns.ts';
 import { type NicPlan, planNic, samePlan } from './nic-plan.ts';
 import { isNoRepair } from './nic-repair.ts';
 import { externalIdsOf, isForSamePod, type NodeSwitch, type SwitchPort, saysAll } from './node-switch.ts';
@@ -21,7 +20,7 @@ export interface NicWorkerOptions {
   readonly nodeSwitch: NodeSwitch;
   readonly devices: PodDevices;
   readonly announcer: Announcer;
-  readonly underlay: Pick<NodeUnderlay, 'find'>;
+  readonly underlay: Pick<NodeUnderlay, 'find' | 'subscribe'>;
   readonly metrics: NriMetrics;
   readonly log: Logger;
 }
@@ -44,7 +43,7 @@ interface Job {
   readonly seat: Seat;
   readonly plan: NicPlan;
   readonly externalIds: Readonly<Record<string, string>>;
-  readonly netns: FileHandle;
+  readonly netns: Netns;
   readonly signal: AbortSignal;
 }
 
@@ -63,9 +62,9 @@ export class NicWorker {
     const { nodeSwitch, devices, underlay } = this.#options;
     if (!nodeSwitch.isFollowing) return { kind: 'again', afterMs: whileAwayMs };
     seat.readySince ??= performance.now();
-    let netns: FileHandle | undefined;
-    const open = async () => {
-      netns ??= await devices.open(path);
+    let netns: Netns | undefined;
+    const open = () => {
+      netns ??= devices.open(path);
       return netns;
     };
     try {
@@ -85,7 +84,7 @@ export class NicWorker {
         const left = this.#deadPortWait(seat);
         if (left > 0) return { kind: 'again', afterMs: left };
       }
-      const device = await this.#bring({ seat, plan, externalIds, netns: await open(), signal: bounded });
+      const device = await this.#bring({ seat, plan, externalIds, netns: open(), signal: bounded });
       delete seat.deadSince;
       return { kind: 'attached', device, plan };
     } catch (error) {
@@ -93,7 +92,7 @@ export class NicWorker {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       return this.#afterTearDown(seat, path, signal);
     } finally {
-      await netns?.close();
+      netns?.[Symbol.dispose]();
     }
   }
 
@@ -157,8 +156,7 @@ export class NicWorker {
     const path = netns ?? dead?.externalIds.get('pod_netns');
     if (path === undefined || (ports.length > 0 && dead === undefined)) return undefined;
     try {
-      const opened = await devices.open(path);
-      await opened.close();
+      devices.open(path)[Symbol.dispose]();
       return undefined;
     } catch (error) {
       if (error instanceof NetnsError) return undefined;

@@ -8,7 +8,7 @@ import { readAllocation } from './allocation.ts';
 import { type NodeDevicePlan, nextStep, nodeDevice, planNodeDevice } from './node-device.ts';
 import { type NodeDeviceMetrics, nodeDeviceMetrics } from './node-device-metrics.ts';
 import { type FirewallListing, firewallWithoutDevice } from './node-firewall.ts';
-import type { NodeNetwork } from './node-network.ts';
+import type { NodeNetwork, ObservedNode } from './node-network.ts';
 import type { NodeSwitch } from './node-switch.ts';
 import type { NodeUnderlay } from './node-underlay.ts';
 import { type OwnNode, readOwnNode, sameOwnNode } from './own-node.ts';
@@ -21,7 +21,7 @@ export interface NodeDeviceKeeperOptions {
   readonly client: KubeClient;
   readonly nodeSwitch: NodeSwitch;
   readonly network: NodeNetwork;
-  readonly underlay: Pick<NodeUnderlay, 'findForNode'>;
+  readonly underlay: Pick<NodeUnderlay, 'findForNode' | 'note' | 'subscribe'>;
   readonly log: Logger;
   readonly registry: Registry;
 }
@@ -87,11 +87,13 @@ export class NodeDeviceKeeper {
       });
       if (isOfInterest) this.#changed();
     });
+    const endsToo = this.#options.underlay.subscribe(() => this.#changed());
     this.#changed();
     try {
       await Promise.all([this.#nodes.run(signal), this.#controller.run(signal)]);
     } finally {
       ends();
+      endsToo();
     }
   }
 
@@ -114,7 +116,7 @@ export class NodeDeviceKeeper {
 
   async #step(plan: NodeDevicePlan, signal: AbortSignal): Promise<Requeue> {
     const { network, nodeSwitch, log } = this.#options;
-    const { host, firewall } = await network.observe(signal);
+    const { host, firewall } = await this.#observe(signal);
     const step = nextStep(plan, host, nodeSwitch.nodePort(nodeDevice));
     if (step.kind === 'refused') return this.#refuse(step.reason);
     this.#refusal = undefined;
@@ -145,6 +147,13 @@ export class NodeDeviceKeeper {
     }
   }
 
+  async #observe(signal: AbortSignal): Promise<ObservedNode> {
+    const { network, underlay } = this.#options;
+    const observed = await network.observe(signal);
+    underlay.note(observed.host);
+    return observed;
+  }
+
   /** @param found what rules there are. */
   async #guard(rules: string, found: FirewallListing | undefined, signal: AbortSignal): Promise<void> {
     const { network } = this.#options;
@@ -169,12 +178,12 @@ export class NodeDeviceKeeper {
 
   /** What guards against the pods' own NICs stays. */
   async #takeAway(signal: AbortSignal): Promise<Requeue> {
-    const { nodeSwitch, network, log } = this.#options;
+    const { nodeSwitch, log } = this.#options;
     if (nodeSwitch.nodePort(nodeDevice)?.isOurs === true) {
       await nodeSwitch.removeNodePort(nodeDevice, signal);
       log.info({ device: nodeDevice }, 'device of the node is removed');
     }
-    await this.#guard(firewallWithoutDevice, (await network.observe(signal)).firewall, signal);
+    await this.#guard(firewallWithoutDevice, (await this.#observe(signal)).firewall, signal);
     return { requeueAfter: lookMs };
   }
 

@@ -1,10 +1,10 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { Logger } from '../process/log.ts';
+import type { Netns } from './netns.ts';
 import type { Underlay } from './nic-plan.ts';
 import type { NodeSwitch } from './node-switch.ts';
 import type { ObservedNamespace } from './observed-nic.ts';
 import type { PodDevices } from './pod-devices.ts';
-import { findUnderlay, firstNicMtu, type UnderlayFinding } from './underlay.ts';
+import { findUnderlay, firstNicMtu, tunnelMtu, type UnderlayFinding } from './underlay.ts';
 
 export interface NodeUnderlayOptions {
   readonly nodeSwitch: Pick<NodeSwitch, 'encapAddress' | 'datapath'>;
@@ -19,12 +19,16 @@ export interface NodeUnderlayOptions {
 /** Ethernet's, for a pod that has no other NIC. */
 const usualMtu = 1_500;
 
-/** Looks up what holds for every NIC of the node, and remembers it: once for a tunnel address, once for the pods' MTU. */
+/**
+ * Looks up what holds for every NIC of the node, and remembers it: once for a tunnel address, once for the pods' MTU. That
+ * the tunnels' MTU changes it learns of those who look at the node anyway.
+ */
 export class NodeUnderlay {
   readonly #options: NodeUnderlayOptions;
   #host: { readonly encapAddress: string; readonly observed: ObservedNamespace } | undefined;
   #podMtu: number | undefined;
   #problem: string | undefined;
+  readonly #listeners = new Set<() => void>();
 
   constructor(options: NodeUnderlayOptions) {
     this.#options = options;
@@ -35,15 +39,38 @@ export class NodeUnderlay {
     return this.#problem === undefined ? true : `it waits for ${this.#problem}`;
   }
 
+  /** Told when what holds for every NIC has changed. @returns ends it. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Told of what the node has whenever somebody has looked at it. A device that is gone says nothing: the switch may be
+   * starting again.
+   */
+  note(observed: ObservedNamespace): void {
+    const known = this.#host;
+    if (known === undefined) return;
+    const [before, now] = [known.observed, observed].map(host => tunnelMtu(known.encapAddress, host));
+    if (now === undefined || now === before) return;
+    this.#host = { ...known, observed };
+    this.#options.log.info(
+      { address: known.encapAddress, mtu: now, before },
+      "MTU of OVN's tunnels has changed",
+    );
+    for (const listener of this.#listeners) listener();
+  }
+
   /**
    * @param open gives a pod's network namespace, for the first time that its MTU is needed.
    * @returns undefined while something is missing, see {@link readiness}.
    */
-  async find(open: () => Promise<FileHandle>, signal: AbortSignal): Promise<Underlay | undefined> {
+  async find(open: () => Netns, signal: AbortSignal): Promise<Underlay | undefined> {
     const { devices } = this.#options;
     let finding = findUnderlay(await this.#sources(signal));
     if (finding.kind === 'needs-pod') {
-      this.#podMtu = firstNicMtu(await devices.observe(await open(), signal)) ?? usualMtu;
+      this.#podMtu = firstNicMtu(await devices.observe(open(), signal)) ?? usualMtu;
       finding = findUnderlay(await this.#sources(signal));
     }
     return this.#settle(finding);

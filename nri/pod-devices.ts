@@ -1,6 +1,5 @@
-import type { FileHandle } from 'node:fs/promises';
 import { inputOf, observingScript, repairingScript, repairWords } from './device-scripts.ts';
-import { openNetns } from './netns.ts';
+import { type Netns, openNetns } from './netns.ts';
 import { type NicPlan, podDevice } from './nic-plan.ts';
 import { type NicRepair, setUpLines } from './nic-repair.ts';
 import { type ObservedNamespace, observingLines, readNamespace } from './observed-nic.ts';
@@ -60,7 +59,7 @@ export class PodDevices implements Disposable {
   }
 
   /** Opens a pod's network namespace. @throws NetnsError, ENOENT. */
-  open(path: string): Promise<FileHandle> {
+  open(path: string): Netns {
     return openNetns(path, this.#directories);
   }
 
@@ -73,7 +72,7 @@ export class PodDevices implements Disposable {
   async make(
     hostDevice: string,
     plan: NicPlan,
-    netns: FileHandle,
+    netns: Netns,
     signal: AbortSignal,
     onHost: () => Promise<void>,
   ): Promise<void> {
@@ -93,16 +92,16 @@ export class PodDevices implements Disposable {
     }
   }
 
-  async repair(repair: NicRepair, netns: FileHandle, signal: AbortSignal): Promise<void> {
+  async repair(repair: NicRepair, netns: Netns, signal: AbortSignal): Promise<void> {
     await this.#inPod(repairScript, repairWords(repair, this.#sysctl), repair.lines, netns, signal);
   }
 
-  async observe(netns: FileHandle, signal: AbortSignal): Promise<ObservedNamespace> {
+  async observe(netns: Netns, signal: AbortSignal): Promise<ObservedNamespace> {
     return readNamespace(await this.#inPod(observeScript, [this.#sysctl], observingLines, netns, signal));
   }
 
   /** Deletes the pod's device, whoever made it. */
-  async deleteInPod(netns: FileHandle, signal: AbortSignal): Promise<void> {
+  async deleteInPod(netns: Netns, signal: AbortSignal): Promise<void> {
     await this.#inPod(repairScript, ['false', ''], [`link del dev ${podDevice}`], netns, signal);
   }
 
@@ -137,7 +136,7 @@ export class PodDevices implements Disposable {
     script: string,
     words: readonly string[],
     lines: readonly string[],
-    netns: FileHandle,
+    netns: Netns,
     signal: AbortSignal,
   ): Promise<string> {
     return runProgram('nsenter', ['--net=/proc/self/fd/3', 'sh', '-c', script, ...words], {

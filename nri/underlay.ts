@@ -42,12 +42,17 @@ export function findUnderlay(sources: UnderlaySources): UnderlayFinding {
 
 function derivedMtu({ encapAddress, host }: UnderlaySources): number | string {
   const address = encapAddress === undefined ? undefined : parseAddress(encapAddress);
-  if (address === undefined) return 'external_ids:ovn-encap-ip in the Open_vSwitch database, or --mtu';
-  const device = host?.links.find(({ addresses }) =>
-    addresses.some(text => text.slice(0, text.indexOf('/')) === encapAddress),
-  );
-  if (device === undefined) return `a device with the address of OVN's tunnels, ${encapAddress}`;
-  return nicMtu(device.mtu, address);
+  if (encapAddress === undefined || address === undefined)
+    return 'external_ids:ovn-encap-ip in the Open_vSwitch database, or --mtu';
+  const mtu = host && tunnelMtu(encapAddress, host);
+  if (mtu === undefined) return `a device with the address of OVN's tunnels, ${encapAddress}`;
+  return nicMtu(mtu, address);
+}
+
+/** MTU of the device that has the address of the tunnels; undefined where none has it. */
+export function tunnelMtu(encapAddress: string, { links }: ObservedNamespace): number | undefined {
+  const has = (text: string) => text.slice(0, text.indexOf('/')) === encapAddress;
+  return links.find(({ addresses }) => addresses.some(has))?.mtu;
 }
 
 /** What runtimes call a pod's first NIC. */
