@@ -7,10 +7,15 @@ pki=$PKI
 run=${OVS_RUN:-/run/openvswitch}
 . "${0%/*}/wait-for.sh"
 wait_for_certificate "$pki"
-# At an installation the database starts too. ovn-controller would ask it at longer and longer intervals.
+# At an installation the database starts too. ovn-controller would ask it at longer and longer intervals, and any program of
+# OVS (3.5) keeps a core busy while the Service has no endpoint, whose refusal it does not understand: so a shell connects first.
+host=${SB#*\[} host=${host%\]*}
+answers() {
+  timeout 2 bash -c ': <>"/dev/tcp/$0/$1"' "$host" "${SB##*:}" &&
+    ovsdb-client --timeout=2 list-dbs "$SB" --private-key="$pki/tls.key" --certificate="$pki/tls.crt" --ca-cert="$pki/ca.crt"
+}
 tries=0
-until ovsdb-client --timeout=2 list-dbs "$SB" \
-  --private-key="$pki/tls.key" --certificate="$pki/tls.crt" --ca-cert="$pki/ca.crt" >/dev/null 2>&1; do
+until answers >/dev/null 2>&1; do
   tries=$((tries + 1))
   [ "$tries" -le 60 ] || break
   sleep 0.25
