@@ -7,6 +7,7 @@ import {
   helm,
   refusal,
   render,
+  renderText,
   required,
   setArguments,
   type Values,
@@ -231,6 +232,8 @@ const refused: Readonly<Record<Chart, Readonly<Record<string, readonly unknown[]
   },
 };
 
+const uncommented = (text: string) => text.replace(/^\s*#.*\n/gm, '');
+
 for (const chart of charts) {
   describe(`chart ${chart}`, function () {
     this.timeout(120_000);
@@ -257,17 +260,14 @@ for (const chart of charts) {
 
     it('does with each value what its description says: something, or nothing yet', async () => {
       const values = documentedValues(await readFile(chartPath(chart, 'values.yaml'), 'utf8'));
-      const usual = JSON.stringify(await render(chart));
+      const usual = await renderText(chart);
       for (const { key, description } of values) {
         if (apart.has(`${key} of ${chart}`)) continue;
         const before = { ...required[chart], ...needed[chart][key] };
-        const plain =
-          needed[chart][key] === undefined ? usual : JSON.stringify(await render(chart, { values: before }));
-        const changed = JSON.stringify(
-          await render(chart, { values: { ...before, [key]: others[chart][key] } }),
-        );
+        const plain = needed[chart][key] === undefined ? usual : await renderText(chart, { values: before });
+        const changed = await renderText(chart, { values: { ...before, [key]: others[chart][key] } });
         if (/no effect/i.test(description)) expect(changed, key).to.equal(plain);
-        else expect(changed, key).to.not.equal(plain);
+        else expect(uncommented(changed), key).to.not.equal(uncommented(plain));
       }
     });
 

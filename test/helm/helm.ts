@@ -51,9 +51,14 @@ export function setArguments(values: Values): string[] {
 
 /** The objects that a chart makes. @throws Error with what helm says. */
 export async function render(chart: Chart, options: RenderOptions = {}): Promise<KubeObject[]> {
+  return readObjects(await renderText(chart, options));
+}
+
+/** The same as helm prints it: to be compared, as reading it takes three times as long as making it. */
+export async function renderText(chart: Chart, options: RenderOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await helm(...templateArguments(chart, options));
   if (code !== 0) throw new Error(stderr);
-  return readObjects(stdout);
+  return stdout;
 }
 
 export function readObjects(manifests: string): KubeObject[] {
