@@ -223,7 +223,7 @@ const refused: Readonly<Record<Chart, Readonly<Record<string, readonly unknown[]
     'ovn.kubeovn.northbound': ['ovn-nb', 'udp:ovn-nb:6641'],
     'ovnCentral.storage.kind': ['memory'],
     'ovnController.networkMode': ['IPV4'],
-    'ovnPki.certificateLifetime': ['30d'],
+    'ovnPki.certificateLifetime': ['30d', '0h', '9m', '999999h'],
     'nri.runtimeDirectory': ['run/crio', '/run/a b'],
     'crossdns.replicas': [0],
     'crossdns.zones': ['clusterset.local', ['a b']],
