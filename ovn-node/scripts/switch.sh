@@ -7,6 +7,13 @@ set -eu
 run=${OVS_RUN:-/run/openvswitch}
 . "${0%/*}/wait-for.sh"
 . "${0%/*}/underlay.sh"
+# The container is started again, and then gets it: in the database it would stay.
+case $SB in
+  *'$('*)
+    echo "Cannot say where the southbound database is as the Service nauti-ovn-sb must be known: $SB" >&2
+    exit 1
+    ;;
+esac
 # Nothing waits for ovs-vswitchd: it is not there yet.
 vsctl() { ovs-vsctl --timeout=5 --no-wait --db="unix:$run/db.sock" "$@"; }
 
