@@ -18,6 +18,11 @@ export type AllocationReading =
   | { readonly kind: 'allocated'; readonly allocation: Allocation }
   | { readonly kind: 'refused'; readonly reason: string };
 
+/** Its addresses as the switch's port says them, separated by commas. */
+export function addressTexts({ addresses }: Pick<Allocation, 'addresses'>): string {
+  return addresses.map(({ address }) => formatAddress(address)).join();
+}
+
 /** Only the annotations of an allocation: people hang much else on their pods. */
 export function allocationOf(annotations: Readonly<Record<string, string>>): Record<string, string> {
   const own: Record<string, string> = {};

@@ -1,7 +1,7 @@
 import type { Registry } from 'prom-client';
 import { Controller, type Requeue } from '../kube/controller.ts';
 import type { Logger } from '../process/log.ts';
-import { type AllocationReading, readAllocation } from './allocation.ts';
+import { type AllocationReading, addressTexts, readAllocation } from './allocation.ts';
 import { isInterfaceName } from './interface-name.ts';
 import { type NriMetrics, nriMetrics, type RuntimeMode } from './metrics.ts';
 import { NicWorker, type NicWorkerOptions } from './nic-worker.ts';
@@ -273,11 +273,19 @@ export class NicKeeper {
     return undefined;
   }
 
-  /** What the API says; what the kubelet said when it made the pod, where the API has not shown the pod yet. */
+  /**
+   * What the API says; where it does not show the pod, not yet or no more, what the kubelet said when it made the sandbox,
+   * unless the pod was given other addresses since.
+   */
   #readAllocation(sandbox: Sandbox): AllocationReading {
-    const pod = this.#options.pods.get(podKey(sandbox));
-    if (pod === undefined) return readAllocation(sandbox.annotations);
-    return isPodOf(pod, sandbox) ? readAllocation(pod.annotations) : { kind: 'none' };
+    const { pods, nodeSwitch } = this.#options;
+    const pod = pods.get(podKey(sandbox));
+    if (pod !== undefined) return isPodOf(pod, sandbox) ? readAllocation(pod.annotations) : { kind: 'none' };
+    const reading = readAllocation(sandbox.annotations);
+    if (reading.kind !== 'allocated') return reading;
+    const given = addressTexts(reading.allocation);
+    const isOld = nodeSwitch.portsOf(sandbox.id).some(({ externalIds }) => externalIds.get('ip') !== given);
+    return isOld ? { kind: 'none' } : reading;
   }
 
   #count(): { readonly attached: number; readonly waiting: number } {

@@ -1,6 +1,5 @@
-import { formatAddress } from '../ipam/address.ts';
 import type { Logger } from '../process/log.ts';
-import type { Allocation } from './allocation.ts';
+import { type Allocation, addressTexts } from './allocation.ts';
 import type { Announcer } from './announcer.ts';
 import { type Attachment, decideAttachment, isNothingToDo } from './attachment.ts';
 import { interfaceName } from './interface-name.ts';
@@ -72,8 +71,7 @@ export class NicWorker {
       const found = await underlay.find(open, bounded);
       if (found === undefined) return { kind: 'again', afterMs: whileAwayMs };
       const plan = planNic(allocation, found);
-      const ip = allocation.addresses.map(({ address }) => formatAddress(address)).join();
-      const externalIds = externalIdsOf(seat.sandbox, ip);
+      const externalIds = externalIdsOf(seat.sandbox, addressTexts(allocation));
       const { state } = seat;
       if (state.kind === 'attached' && samePlan(state.plan, plan)) {
         const port = this.#wellPort(seat, state.device, externalIds);
