@@ -5,7 +5,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { Controller, type Requeue } from '../kube/controller.ts';
 import type { Logger } from '../process/log.ts';
 import { readAllocation } from './allocation.ts';
-import { type NodeDevicePlan, nextStep, nodeDevice, planNodeDevice } from './node-device.ts';
+import { type NodeDevicePlan, nextStep, nodeDevice, planNodeDevice, routeMtuOf } from './node-device.ts';
 import { type NodeDeviceMetrics, nodeDeviceMetrics } from './node-device-metrics.ts';
 import { type FirewallListing, firewallWithoutDevice } from './node-firewall.ts';
 import type { NodeNetwork, ObservedNode } from './node-network.ts';
@@ -109,14 +109,14 @@ export class NodeDeviceKeeper {
     // The node's change, when it comes, brings us here again; what is there stays until then.
     if (reading.kind === 'none') return undefined;
     if (reading.kind === 'refused') return this.#refuse(reading.reason);
-    const found = await underlay.findForNode(signal);
+    const observed = await this.#observe(signal);
+    const found = await underlay.findForNode(routeMtuOf(observed.host), signal);
     if (found === undefined) return { requeueAfter: whileAwayMs };
-    return this.#step(planNodeDevice(node, reading.allocation, found), signal);
+    return this.#step(planNodeDevice(node, reading.allocation, found), observed, signal);
   }
 
-  async #step(plan: NodeDevicePlan, signal: AbortSignal): Promise<Requeue> {
+  async #step(plan: NodeDevicePlan, { host, firewall }: ObservedNode, signal: AbortSignal): Promise<Requeue> {
     const { network, nodeSwitch, log } = this.#options;
-    const { host, firewall } = await this.#observe(signal);
     const step = nextStep(plan, host, nodeSwitch.nodePort(nodeDevice));
     if (step.kind === 'refused') return this.#refuse(step.reason);
     this.#refusal = undefined;

@@ -38,6 +38,11 @@ export function planNodeDevice(node: string, allocation: Allocation, underlay: U
   };
 }
 
+/** MTU of the routes that the device has; undefined where it has none. */
+export function routeMtuOf({ routes }: ObservedNamespace): number | undefined {
+  return routes.find(({ device }) => device === nodeDevice)?.mtu;
+}
+
 export type NodeDeviceStep =
   /** It must not be made; the reason is for people. */
   | { readonly kind: 'refused'; readonly reason: string }

@@ -76,11 +76,16 @@ export class NodeUnderlay {
     return this.#settle(finding);
   }
 
-  /** For the node's own device, of which no pod need be there. @returns undefined while something is missing. */
-  async findForNode(signal: AbortSignal): Promise<Underlay | undefined> {
+  /**
+   * For the node's own device, of which no pod need be there.
+   *
+   * @param routeMtu what its routes have already, by an agent that knew a pod: better than a guess.
+   * @returns undefined while something is missing.
+   */
+  async findForNode(routeMtu: number | undefined, signal: AbortSignal): Promise<Underlay | undefined> {
     const finding = findUnderlay(await this.#sources(signal));
-    if (finding.kind === 'needs-pod') return finding.provisional;
-    return this.#settle(finding);
+    if (finding.kind !== 'needs-pod') return this.#settle(finding);
+    return routeMtu === undefined ? finding.provisional : { ...finding.provisional, routeMtu };
   }
 
   #settle(finding: UnderlayFinding): Underlay | undefined {

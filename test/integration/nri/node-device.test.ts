@@ -306,10 +306,14 @@ describe("the node's own device, on a real Open vSwitch", function () {
     const before = await device();
     const pings = inNamespace('far', 'ping', '-i', '0.05', '-c', '60', '-W1', '10.113.0.9');
     await world.node.end('agent', 'SIGTERM');
+    const since = world.log.length;
     await world.startAgent();
     await isReady();
     expect(await pings).to.contain(' 60 received');
     expect(await device()).to.deep.equal(before);
+    // The rules are written anew; neither for a moment did routes have an MTU that was guessed.
+    const changes = world.log.slice(since).filter(({ msg }) => msg === 'device of the node was changed');
+    expect(changes.map(({ kind }) => kind).filter(kind => kind !== 'firewall')).to.deep.equal([]);
   });
 
   it('follows another allocation, as soon as no network of the node is in the block of all clusters', async () => {
