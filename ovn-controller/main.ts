@@ -68,7 +68,8 @@ Example, with OVN's own socket and CIDRs instead of a hub:
             leaseDurationMs: given.leaseDuration,
             renewDeadlineMs: given.leaseDuration * 0.7,
             // Who stands by looks more often than who leads writes.
-            retryMs: given.leaseDuration * 0.14,
+            // However long the lease is: one that is given back is taken at once.
+            retryMs: Math.min(given.leaseDuration * 0.14, 2_000),
             renewMs: given.leaseDuration * 0.25,
             log,
             metrics,
