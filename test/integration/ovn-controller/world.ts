@@ -282,9 +282,35 @@ function testLog(): Logger {
   return silentLogger();
 }
 
-export async function startWorld(options: { readonly northd?: boolean } = {}): Promise<World> {
+interface Place {
+  readonly directory: string;
+  readonly plane: ControlPlane;
+}
+
+/** For the next world, got ready while the present one is used: each file has one of its own, one after the other. */
+let nextPlace: Promise<Place> | undefined;
+
+async function startPlace(): Promise<Place> {
   const directory = await mkdtemp(join(tmpdir(), 'nauti-ovn-controller-'));
-  const [plane, ovn] = await Promise.all([startControlPlane({ directory }), startOvn(options)]);
+  return { directory, plane: await startControlPlane({ directory }) };
+}
+
+function takePlace(): Promise<Place> {
+  const taken = nextPlace ?? startPlace();
+  nextPlace = startPlace();
+  // It fails whoever takes it.
+  nextPlace.catch(() => {});
+  return taken;
+}
+
+after(async () => {
+  const unused = await nextPlace?.catch(() => undefined);
+  await unused?.plane.stop();
+  if (unused !== undefined) await rm(unused.directory, { recursive: true, force: true });
+});
+
+export async function startWorld(options: { readonly northd?: boolean } = {}): Promise<World> {
+  const [{ directory, plane }, ovn] = await Promise.all([takePlace(), startOvn(options)]);
   const admin = new KubeClient(await kubeconfigAccess(plane.kubeconfig));
   await admin.create(namespaces, { metadata: { name: systemNamespace } });
   await installCrds(admin);
