@@ -151,7 +151,7 @@ describe('lab', function () {
   });
 
   it('leads all pods to all pods there', async () => {
-    for (const cluster of ['cluster1', 'cluster2']) await runPods(cluster);
+    await Promise.all(['cluster1', 'cluster2'].map(runPods));
     const address = await podAddress('cluster1', 'web');
     expect(address).to.match(/^10\.241\.0\./);
     await welcomes('cluster2', address);
@@ -232,7 +232,7 @@ describe('lab', function () {
   });
 
   it('has overlapping pod networks: same addresses, no way between them, but to the hub', async () => {
-    for (const cluster of ['cluster1', 'cluster2']) await runPods(cluster);
+    await Promise.all(['cluster1', 'cluster2'].map(runPods));
     const [first, second] = [await podAddress('cluster1', 'web'), await podAddress('cluster2', 'web')];
     expect([first, second].every(address => address.startsWith('10.244.0.'))).to.equal(true);
     await welcomes('cluster1', first);
@@ -243,7 +243,9 @@ describe('lab', function () {
     await welcomes('cluster1', far);
     expect((await fetch('cluster2', `http://${far}`)).code).not.to.equal(0);
     expect((await fetch('cluster2', 'https://198.51.100.10:6443/version')).stdout).to.contain('gitVersion');
-    for (const cluster of ['cluster1', 'cluster2'])
-      await labMust('kubectl', cluster, 'delete', 'pods', '--all', '--now');
+    const emptied = ['cluster1', 'cluster2'].map(cluster =>
+      labMust('kubectl', cluster, 'delete', 'pods', '--all', '--now'),
+    );
+    await Promise.all(emptied);
   });
 });
