@@ -173,18 +173,27 @@ class Seat {
 
   /** Gives the lease back, where we may still hold it. Failing is no harm: it ends by itself. */
   async release(): Promise<void> {
-    const held = this.#held;
-    if (held === undefined) return;
+    const signal = AbortSignal.timeout(Math.ceil(this.#times.retryMs));
+    let held = this.#held;
     this.#held = undefined;
     try {
-      await this.#options.client.update(
-        leases,
-        { ...held, spec: released(readLease(held), new Date()) },
-        { signal: AbortSignal.timeout(Math.ceil(this.#times.retryMs)) },
-      );
+      while (held !== undefined) held = await this.#giveBack(held, signal);
     } catch (error) {
-      if (!isLostRace(error)) this.#log.info({ err: error }, 'cannot give the lease back, it ends by itself');
+      this.#log.info({ err: error }, 'cannot give the lease back, it ends by itself');
     }
+  }
+
+  /** @returns the lease as it is where it is still ours: a renewal that was given up may have come through. */
+  async #giveBack(held: KubeObject, signal: AbortSignal): Promise<KubeObject | undefined> {
+    const { client, namespace, name, identity } = this.#options;
+    try {
+      await client.update(leases, { ...held, spec: released(readLease(held), new Date()) }, { signal });
+      return undefined;
+    } catch (error) {
+      if (!isLostRace(error)) throw error;
+    }
+    const current = await client.get(leases, { namespace, name }, { signal });
+    return current !== undefined && readLease(current).holder === identity ? current : undefined;
   }
 
   /** Takes or renews the lease. @returns undefined where it is ours, else how long it still binds us, in milliseconds. */

@@ -169,6 +169,24 @@ describe('leader election on a real API server', () => {
     expectNoOverlap();
   });
 
+  it('gives the lease back also where it is stopped while the answer to a renewal is on its way', async () => {
+    const read = async () => (await plane().admin.get(leases, { namespace, name: 'seat' })) as KubeObject;
+    const a = await candidate('a', { leaseDurationMs: 60_000, renewDeadlineMs: 40_000 });
+    await eventually('a leading', () => leader() === 'a');
+    let cut = 0;
+    a.proxy.decide = ({ method }) =>
+      method === 'PUT' && ++cut === 1 ? { after: { bytes: 0, action: 'stall' } } : undefined;
+    const before = (await read()).metadata.resourceVersion;
+    await until(async () => cut === 1 && (await read()).metadata.resourceVersion !== before, {
+      what: 'a renewal whose answer does not come',
+      timeout: 60_000,
+      interval: 5,
+    });
+    a.end.abort();
+    await a.done;
+    expect((await read()).spec).to.deep.include({ holderIdentity: '' });
+  });
+
   it('leads again after the API server was away', async () => {
     const registry = new Registry();
     const client = await plane().client();
