@@ -143,7 +143,7 @@ describe('an exported service', function () {
   });
 
   it('is NXDOMAIN everywhere once it is no longer exported, and leaves no import behind', async () => {
-    await kubectl('cluster1', ['delete', 'serviceexport', '-n', namespace, 'web', '--timeout=30s']);
+    await kubectl('cluster1', ['delete', 'serviceexport', '-n', namespace, 'web', '--timeout=110s']);
     for (const client of [far, near]) {
       await answersStatus(client, name, 'NXDOMAIN');
       await eventually(

@@ -33,7 +33,7 @@ describe('the second NIC of pods', function () {
     for (const name of ['a', 'b']) {
       await eventually(
         `${name} having eth-ovn`,
-        30_000,
+        60_000,
         () => inPod(name, 'ip', 'link', 'show', 'eth-ovn'),
         ({ code }) => code === 0,
       );
@@ -56,7 +56,7 @@ describe('the second NIC of pods', function () {
   const reaches = (address: string, ...flags: string[]) =>
     eventually(
       `a reaching ${address} by ping ${flags.join(' ')}`,
-      30_000,
+      60_000,
       () => pings(address, ...flags),
       reached => reached,
     );
@@ -134,7 +134,7 @@ describe('the second NIC of pods', function () {
       const heard = (what: string) =>
         eventually(
           `${what} in what the other end hears`,
-          30_000,
+          60_000,
           () => inPod('b', 'cat', '/tmp/heard'),
           ({ stdout }) => stdout.includes(what),
         );
@@ -205,7 +205,7 @@ describe('the second NIC of pods', function () {
     await kubectl(cluster, ['rollout', 'status', '-n', namespace, 'deployment/crowd', '--timeout=120s']);
     await eventually(
       'five NICs more',
-      30_000,
+      60_000,
       async () => (await Promise.all(nodes.map(nicDevices))).flat().length,
       count => count === already + 5,
     );

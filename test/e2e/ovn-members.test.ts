@@ -53,7 +53,7 @@ describe('OVN’s databases as a cluster of three', function () {
   async function leader(kind: Kind): Promise<number> {
     const { answer } = await eventually(
       `a leader of ${kind}`,
-      30_000,
+      60_000,
       async () => {
         for (const number of [0, 1, 2]) if ((await membership(number, kind)).role === 'leader') return number;
         return -1;
@@ -121,7 +121,7 @@ describe('OVN’s databases as a cluster of three', function () {
     // With a hostPath the scheduler may have put the first member where its file is not: it is filled again then.
     await eventually(
       'first having its addresses',
-      30_000,
+      60_000,
       () => addressesOf('first'),
       found => found === before,
     );

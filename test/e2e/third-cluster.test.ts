@@ -8,7 +8,7 @@ import { rowOf, Traffic, tableHead } from './traffic.ts';
 const namespace = 'e2e-third';
 
 describe('a third cluster', function () {
-  this.timeout(240_000);
+  this.timeout(480_000);
   const third = new ThirdCluster();
   let boxes: readonly [Toolbox, Toolbox];
   let traffic: Traffic;

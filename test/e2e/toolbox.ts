@@ -68,7 +68,7 @@ export async function dig(toolbox: Toolbox, name: string, type = 'A', ...options
 export async function secondAddress({ cluster, namespace, name }: Toolbox): Promise<string> {
   const { answer } = await eventually(
     `a second address of ${name} in ${cluster}`,
-    30_000,
+    60_000,
     () => allocationOf(cluster, namespace, name),
     ({ addresses }) => addresses[0] !== '',
   );

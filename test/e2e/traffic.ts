@@ -49,7 +49,7 @@ export class Traffic {
     this.#inPod(this.#server, `rm -f /tmp/echo; mkfifo /tmp/echo; nc -l ${port} <> /tmp/echo > /tmp/echo`);
     await eventually(
       'a server that listens',
-      20_000,
+      60_000,
       () => run(this.#server, 'ss', '-Hltn', `sport = :${port}`),
       ({ stdout }) => stdout !== '',
     );

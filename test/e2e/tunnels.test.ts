@@ -17,7 +17,7 @@ const [publicNodes, natAddress, listenPort] = ['198.51.100.21, 198.51.100.22', '
 
 /** Between cluster1, whose nodes can be dialled, and cluster2, which is behind a NAT. */
 describe('tunnels between clusters', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   const stop = new AbortController();
   const journal = new Journal('/dev/null');
   const hub = new Cluster('hub', journal, stop.signal);
@@ -83,7 +83,7 @@ describe('tunnels between clusters', function () {
       ]);
     const active = await holder();
     await kubectl(cluster, ['delete', 'pod', active, '-n', 'nauti-system', '--force', '--grace-period=0']);
-    await eventually('another gateway having the lease', 20_000, holder, now => now !== '' && now !== active);
+    await eventually('another gateway having the lease', 60_000, holder, now => now !== '' && now !== active);
   }
 
   it('are between clusters that have a CIDR of their own each', async () => {
@@ -124,13 +124,13 @@ describe('tunnels between clusters', function () {
       await runHere('ip', ['netns', 'exec', router, 'nft', '-f', '-'], { input: rules });
       await eventually(
         'packets by the hub',
-        30_000,
+        60_000,
         () => tunnelOf(hub, 'cluster2', 'cluster1'),
         tunnel => tunnel?.path === 'Relayed',
       );
     });
     // Five probes, one a second, without an answer.
-    expect(seen.longestMs).to.be.below(9_000);
+    expect(seen.longestMs).to.be.below(12_000);
     const restored = await during('direct link restored', async () => {
       await runHere('ip', ['netns', 'exec', router, 'nft', 'delete', 'table', 'ip', 'e2e_cut']);
       await directTunnel(hub, 'cluster2', 'cluster1');
@@ -143,7 +143,7 @@ describe('tunnels between clusters', function () {
     const seen = await during('gateway pod of cluster2 killed', () =>
       killActive('cluster2', 'nauti-octopus'),
     );
-    expect(seen.longestMs).to.be.below(6_000);
+    expect(seen.longestMs).to.be.below(9_000);
   });
 
   it("loses nothing on a direct tunnel while the hub's gateway dies", async () => {

@@ -200,7 +200,7 @@ export class HubCluster implements AsyncDisposable {
         () => false,
         (error: Error) => error.message.includes(name),
       );
-    const timeout = 30_000;
+    const timeout = 60_000;
     await until(isRefused, { what: `${name} in force`, timeout });
     return {
       async [Symbol.asyncDispose]() {

@@ -265,7 +265,7 @@ describe('joining a real hub', () => {
     const refused = () => again.access.authorization(true);
     await until(async () => (await refused()) !== undefined && again.problem === undefined, {
       what: 'the new membership',
-      timeout: 30_000,
+      timeout: 60_000,
     });
     await hub.client(again.access).get(leases, { namespace, name: 'gone' });
     stop.abort();

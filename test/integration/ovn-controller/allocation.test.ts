@@ -339,7 +339,7 @@ describe('ovn-controller gives addresses', function () {
     removal.delete('Logical_Switch', [['name', '==', 'theirs']]);
     await world.ovn.nb.transact(removal);
     expect((await world.allocated(namespace, 'wish'))['nauti.io/ip_address']).to.equal('10.113.200.200');
-    await world.allocated(namespace, 'taken', 20_000);
+    await world.allocated(namespace, 'taken', 60_000);
   });
 
   it('and repairs what others do to its ports', async () => {
