@@ -57,15 +57,14 @@ describe('control plane for tests', function () {
   });
 
   it('takes pods without a controller manager, and makes accounts and ends namespaces with one', async () => {
-    const plain = await start('plain');
+    const [plain, full] = await Promise.all([start('plain'), start('full', true)]);
     await kubectl(plain, 'run', 'pod', '--image=none');
-    const full = await start('full', true);
     await until(() => kubectl(full, 'get', 'serviceaccount', 'default').catch(() => false), {
       what: 'the default ServiceAccount',
       timeout: 60_000,
     });
     await kubectl(full, 'create', 'namespace', 'short');
-    await kubectl(full, 'delete', 'namespace', 'short', '--timeout=20s');
+    await kubectl(full, 'delete', 'namespace', 'short', '--timeout=120s');
     expect(await kubectl(full, 'get', 'namespaces', '-o', 'name')).not.to.contain('short');
   });
 
