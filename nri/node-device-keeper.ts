@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client';
 import { nodes } from '../api/resource.ts';
+import { Backoff } from '../kube/backoff.ts';
 import { ObjectCache } from '../kube/cache.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { Controller, type Requeue } from '../kube/controller.ts';
@@ -49,6 +50,7 @@ export class NodeDeviceKeeper {
   #rules: { readonly written: string; readonly listed: string } | undefined;
   /** performance.now() since when there is a port without a device. */
   #missingSince: number | undefined;
+  readonly #pause = new Backoff({ minMs: newDeviceMs, maxMs: lookMs });
   #refusal: string | undefined;
   #isReady = false;
   #dropped: ReadonlyMap<string, number> = new Map();
@@ -127,24 +129,30 @@ export class NodeDeviceKeeper {
     switch (step.kind) {
       case 'add':
         await nodeSwitch.addNodePort(plan.port, signal);
-        return { requeueAfter: newDeviceMs };
+        return this.#soon();
       case 'set':
         await nodeSwitch.setNodePort(plan.port, signal);
         this.#noteRepair('port');
-        return { requeueAfter: newDeviceMs };
+        return this.#soon();
       case 'missing':
         return this.#awaitDevice(step.isLost, signal);
       case 'repair':
         await network.repair(step.repair, signal);
         this.#noteRepair('device');
-        return { requeueAfter: newDeviceMs };
+        return this.#soon();
       case 'done': {
         const { addresses, mac } = plan.nic;
         if (!this.#isReady) log.info({ device: nodeDevice, addresses, mac }, 'node has its device');
         this.#isReady = true;
+        this.#pause.reset();
         return { requeueAfter: lookMs };
       }
     }
+  }
+
+  /** After a change: at once, but ever later where somebody else changes it back each time. */
+  #soon(): Requeue {
+    return { requeueAfter: this.#pause.next() };
   }
 
   async #observe(signal: AbortSignal): Promise<ObservedNode> {

@@ -254,6 +254,16 @@ describe("the node's own device, on a real Open vSwitch", function () {
     });
   }
 
+  it('costs ever less where somebody takes its addresses away again and again', async () => {
+    const repairs = () => world.metric('nauti_nri_node_device_repairs_total{kind="device"}');
+    const spoil = 'while :; do ip address flush dev ovn0; sleep 0.01; done';
+    const before = await repairs();
+    // It ends by its time, with 124.
+    await world.node.run('sh', '-c', `timeout 6 sh -c '${spoil}' || :`);
+    expect((await repairs()) - before).to.be.within(1, 20);
+    await isReady();
+  });
+
   it('is guarded again by an agent that starts, where somebody took away the rule without which the kubelet is reached', async () => {
     const listed = await rules();
     const handle = /drop # handle (\d+)/.exec(
