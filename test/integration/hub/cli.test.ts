@@ -120,7 +120,7 @@ describe('kubectl nauti', () => {
       timeout: 60_000,
     });
     const { stdout } = await nauti('status');
-    expect(stdout).to.match(/^CLUSTER +STATE +LEASE +CIDR +ENDPOINT +EXPORTS +SLICES$/m);
+    expect(stdout).to.match(/^CLUSTER +STATE +LEASE +CIDR +ENDPOINT +NODES +EXPORTS +SLICES$/m);
     expect(stdout).to.match(/^hub +hub +10\.112\.0\.0\/12$/m);
     expect(stdout).to.match(/^shown +(alive|silent) +\d+s ago +10\.112\.0\.0\/16 +0 +0$/m);
     const json = JSON.parse((await nauti('status', '-o', 'json')).stdout) as {
