@@ -30,6 +30,8 @@ const longestStartMs = 1_400;
 const whileAwayMs = 250;
 /** The key under which the search for what belongs to no pod is queued; no sandbox has it. */
 const orphansKey = '';
+/** All NICs are looked at so often, in milliseconds: a healthy one costs a comparison. */
+const lookMs = 30_000;
 
 /**
  * Keeps the NICs of the node's pods as their annotations say: one reconcile of a sandbox reads all that is known, and
@@ -83,11 +85,14 @@ export class NicKeeper {
       }
     });
     const endsToo = this.#options.underlay.subscribe(() => this.#lookAtAll());
+    // Whatever nobody told of is found all the same.
+    const looks = setInterval(() => this.#lookAtAll(), lookMs);
     try {
       await this.#controller.run(signal);
     } finally {
       ends();
       endsToo();
+      clearInterval(looks);
     }
   }
 

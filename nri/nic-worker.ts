@@ -157,7 +157,9 @@ export class NicWorker {
       devices.open(path)[Symbol.dispose]();
       return undefined;
     } catch (error) {
-      if (error instanceof NetnsError) return undefined;
+      // Between its unmounting, which takes the device along, and its end, the file is no namespace.
+      if (error instanceof NetnsError)
+        return dead === undefined ? undefined : { kind: 'again', afterMs: whileAwayMs };
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       return this.#afterTearDown(seat, path, signal);
     }
